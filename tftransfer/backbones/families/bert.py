@@ -1,0 +1,45 @@
+"""BERT (Devlin et al., 2019, https://arxiv.org/abs/1810.04805), and the many checkpoints of its type."""
+
+from tftransfer import registry
+from tftransfer.backbones.family import Family
+
+
+@registry.backbones.register("bert")
+class Bert(Family):
+    """Post-norm encoder with learned absolute positions and token types."""
+
+    prefix = "bert."
+    fields = {
+        "vocab_size": ("vocab_size", 30522),
+        "hidden_size": ("hidden_size", 768),
+        "num_hidden_layers": ("num_layers", 12),
+        "num_attention_heads": ("num_heads", 12),
+        "intermediate_size": ("intermediate_size", 3072),
+        "hidden_act": ("activation", "gelu"),
+        "layer_norm_eps": ("layer_norm_epsilon", 1e-12),
+        "max_position_embeddings": ("max_positions", 512),
+        "type_vocab_size": ("type_vocab_size", 2),
+        "hidden_dropout_prob": ("hidden_dropout", 0.1),
+        "attention_probs_dropout_prob": ("attention_dropout", 0.1),
+        "classifier_dropout": ("classifier_dropout", None),
+        "initializer_range": ("initializer_range", 0.02),
+        "pad_token_id": ("pad_token_id", 0),
+    }
+    fixed = {
+        "position_embedding_type": ("absolute",),
+        "is_decoder": (False,),
+        "add_cross_attention": (False,),
+        "chunk_size_feed_forward": (0,),
+    }
+    modules = (
+        (r"embeddings/layer_norm", r"embeddings.LayerNorm"),
+        (r"embeddings/(\w+)", r"embeddings.\1"),
+        (r"encoder/layer_(\d+)/attention/(query|key|value)", r"encoder.layer.\1.attention.self.\2"),
+        (r"encoder/layer_(\d+)/attention/output", r"encoder.layer.\1.attention.output.dense"),
+        (r"encoder/layer_(\d+)/attention_norm", r"encoder.layer.\1.attention.output.LayerNorm"),
+        (r"encoder/layer_(\d+)/intermediate", r"encoder.layer.\1.intermediate.dense"),
+        (r"encoder/layer_(\d+)/output", r"encoder.layer.\1.output.dense"),
+        (r"encoder/layer_(\d+)/output_norm", r"encoder.layer.\1.output.LayerNorm"),
+        (r"pooler/dense", r"pooler.dense"),
+    )
+    heads = (r"classifier\.", r"cls\.", r"qa_outputs\.", r"embeddings\.position_ids$", r"pooler\.")

@@ -1,0 +1,278 @@
+"""The config of an experiment: YAML and overrides to a validated, frozen object.
+
+Blocks with a `name` (`task`, `strategy`) and data files are open: the registered class of that name declares the options.
+All problems of a config are reported at once, each with file, line and column.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from tftransfer import registry, yaml_file
+from tftransfer.errors import ConfigError
+from tftransfer.registry import describe, suggest
+
+__all__ = ["Data", "Distribution", "Experiment", "Export", "Model", "Split", "Training", "load", "to_dict"]
+
+_Path = tuple[str | int, ...]
+# A block whose "name" is looked up in a registry and whose other keys are the options of the class found there.
+Block = dict[str, Any]
+
+
+class Section(pydantic.BaseModel):
+    """A block of fixed keys; unknown ones are errors."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Model(Section):
+    """Which pretrained model.
+
+    Args:
+        checkpoint: str. A directory, or a name on the Hugging Face Hub.
+        revision: str. Commit, tag or branch on the Hub. Defaults to None: the pinned or newest commit.
+        max_length: int. Longest text in tokens; longer ones are cut. Defaults to 128.
+    """
+
+    checkpoint: str
+    revision: str | None = None
+    max_length: int = pydantic.Field(128, ge=3)
+
+
+class Split(Section):
+    """A validation set cut from the training file.
+
+    Args:
+        split: float in (0, 1). Share of the training examples.
+        seed: int. Of the choice. Defaults to 0.
+    """
+
+    split: float = pydantic.Field(gt=0, lt=1)
+    seed: int = pydantic.Field(0, ge=0)
+
+
+class Data(Section):
+    """Which files, and which of their columns.
+
+    Args:
+        train: dict. `path`, `format` (default: by the file's name) and the options of that format, such as the column
+            names `text`, `text_pair` and `label`.
+        validation: dict. The same, or `{split: 0.1}` for a share of the training file. Defaults to None.
+        test: dict. The same. Defaults to None.
+        on_bad_rows: "error" or "skip". Skipped rows go to a quarantine file in the run directory. Defaults to "error".
+    """
+
+    train: Block
+    validation: Block | None = None
+    test: Block | None = None
+    on_bad_rows: Literal["error", "skip"] = "error"
+
+
+class Training(Section):
+    """How to train.
+
+    Args:
+        epochs: int. Passes over the training data. Defaults to 3.
+        batch_size: int. Examples a step, over all devices. Defaults to 32.
+        learning_rate: float. The peak. Defaults to 5e-5.
+        warmup: "10%" of all steps, or a number of steps. Defaults to "10%".
+        weight_decay: float. Defaults to 0.01.
+        clip_norm: float. Greatest global norm of the gradient; None for no clipping. Defaults to 1.0.
+        seed: int. Of fresh weights, dropout and the order of examples. Defaults to 0.
+        precision: "float32" or "mixed_bfloat16". Defaults to "float32".
+        monitor: str. The validation metric that decides which epoch is kept; "loss" or a metric of the task. Without
+            validation data the last epoch is kept. Defaults to "accuracy".
+        patience: int. Stop after so many epochs without a better one; None trains to the end. Defaults to None.
+        jit_compile: bool. Compile the step with XLA. Defaults to False.
+    """
+
+    epochs: int = pydantic.Field(3, ge=1)
+    batch_size: int = pydantic.Field(32, ge=1)
+    learning_rate: float = pydantic.Field(5e-5, gt=0)
+    warmup: Annotated[str, pydantic.Field(pattern=r"^\d{1,2}(\.\d+)?%$")] | Annotated[int, pydantic.Field(ge=0)] = "10%"
+    weight_decay: float = pydantic.Field(0.01, ge=0)
+    clip_norm: float | None = pydantic.Field(1.0, gt=0)
+    seed: int = pydantic.Field(0, ge=0, lt=2**32)
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    monitor: str = "accuracy"
+    patience: int | None = pydantic.Field(None, ge=1)
+    jit_compile: bool = False
+
+
+class Distribution(Section):
+    """Over which devices.
+
+    Args:
+        name: "auto" (all GPUs if there are several), "single" or "mirrored". Defaults to "auto".
+        devices: list of str. Such as ["GPU:0", "GPU:1"]. Defaults to None: all GPUs, or all logical CPUs.
+    """
+
+    name: Literal["auto", "single", "mirrored"] = "auto"
+    devices: list[str] | None = None
+
+
+class Export(Section):
+    """The SavedModel.
+
+    Args:
+        enabled: bool. Whether `fit` ends with an export. Defaults to True.
+    """
+
+    enabled: bool = True
+
+
+class Experiment(Section):
+    """Everything that a run is made from; see `configs/quickstart.yaml`."""
+
+    model: Model
+    task: Block
+    data: Data
+    strategy: Block = {"name": "full"}
+    training: Training = Training()
+    distribution: Distribution = Distribution()
+    export: Export = Export()
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Returns the experiment of a YAML file.
+
+    Args:
+        path: str or Path. The file.
+        overrides: list of str. "key.path=value", values in YAML.
+
+    Raises:
+        ConfigError: listing every problem with its place.
+    """
+    raw, places = yaml_file.read(path)
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected keys such as model, task and data; received {type(raw).__name__}.")
+    origins = {keys: f"{path}:{line}:{column}" for keys, (line, column) in places.items()}
+    for override in overrides:
+        _apply(raw, override, origins)
+    return validate(raw, origins, str(path))
+
+
+def validate(raw: Mapping[str, Any], origins: Mapping[_Path, str] | None = None, source: str = "config") -> Experiment:
+    """Returns the experiment of plain data.
+
+    Args:
+        raw: dict. As read from YAML.
+        origins: dict. Key path -> where it stands, for messages. Defaults to None.
+        source: str. What messages name when a key has no place of its own.
+
+    Raises:
+        ConfigError: listing every problem.
+    """
+    problems: list[tuple[_Path, str]] = []
+    try:
+        experiment = Experiment.model_validate(raw)
+    except pydantic.ValidationError as error:
+        problems = [_explain(e) for e in error.errors()]
+    problems += _block_problems(raw)
+    if problems:
+        raise ConfigError("\n".join(_place(path, origins or {}, source) + text for path, text in problems))
+    return experiment
+
+
+def to_dict(experiment: Experiment) -> dict[str, Any]:
+    """Returns plain data that `validate` turns into an equal experiment."""
+    return experiment.model_dump(mode="json")
+
+
+def training_options(options: Mapping[str, Any]) -> Training:
+    """Returns the training section of keyword arguments.
+
+    Raises:
+        ConfigError: listing every problem.
+    """
+    try:
+        return Training.model_validate(dict(options))
+    except pydantic.ValidationError as error:
+        problems = [_explain({**e, "loc": ("training", *e["loc"])}) for e in error.errors()]
+        raise ConfigError("\n".join(f"{'.'.join(map(str, path[1:]))}: {text}" for path, text in problems)) from None
+
+
+def _apply(raw: dict[str, Any], override: str, origins: dict[_Path, str]) -> None:
+    keys, equals, text = override.partition("=")
+    if not equals or not keys:
+        raise ConfigError(f"Override '{override}': expected key.path=value, such as training.seed=1.")
+    value, _ = yaml_file.parse(text, f"override '{override}'")
+    *parents, last = keys.split(".")
+    node: Any = raw
+    for key in parents:
+        if node.get(key) is None:
+            node[key] = {}
+        node = node[key]
+        if not isinstance(node, dict):
+            raise ConfigError(f"Override '{override}': '{key}' is a value, not a block of keys.")
+    node[last] = value
+    origins[tuple(keys.split("."))] = f"override '{override}'"
+
+
+def _block_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
+    problems: list[tuple[_Path, str]] = []
+    for key, entries in (("task", registry.tasks), ("strategy", registry.strategies)):
+        block = raw.get(key)
+        if isinstance(block, dict):
+            name, options = block.get("name"), {k: v for k, v in block.items() if k != "name"}
+            if not isinstance(name, str):
+                problems.append(((key,), f"required, but missing: name. Known: {', '.join(entries.names())}."))
+            else:
+                problems += [((key, *path), text) for path, text in entries.problems(name, options)]
+    data = raw.get("data")
+    for split in ("train", "validation", "test"):
+        block = data.get(split) if isinstance(data, dict) else None
+        if isinstance(block, dict):
+            problems += [(("data", split, *path), text) for path, text in _file_problems(split, block)]
+    return problems + _monitor_problems(raw)
+
+
+def _file_problems(split: str, block: Block) -> list[tuple[_Path, str]]:
+    if split == "validation" and "split" in block:
+        try:
+            Split.model_validate(block)
+        except pydantic.ValidationError as error:
+            return [describe(e) for e in error.errors()]
+        return []
+    from tftransfer.data.read import infer_format
+
+    options = {k: v for k, v in block.items() if k != "format"}
+    if not isinstance(block.get("path"), str):
+        return [(("path",), "required: the path of a file.")]
+    try:
+        name = block.get("format") or infer_format(block["path"])
+    except Exception as error:  # noqa: BLE001
+        return [(("path",), str(error))]
+    problems = registry.sources.problems(name, options)
+    return [(("format",), text) if path == ("name",) else (path, text) for path, text in problems]
+
+
+def _monitor_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
+    task, training = raw.get("task"), raw.get("training")
+    name = task.get("name") if isinstance(task, dict) else None
+    monitor = training.get("monitor", "accuracy") if isinstance(training, dict) else "accuracy"
+    if name not in registry.tasks.names() or not isinstance(monitor, str):
+        return []
+    known = registry.tasks.get(name).monitors
+    if monitor in known:
+        return []
+    return [(("training", "monitor"), f"unknown metric.{suggest(monitor, known)} Known: {', '.join(known)}.")]
+
+
+def _explain(error: Mapping[str, Any]) -> tuple[_Path, str]:
+    path, text = describe(error)
+    if error["type"] != "extra_forbidden":
+        return path, text
+    section: Any = Experiment
+    for key in path[:-1]:
+        section = section.model_fields[key].annotation
+    known = list(section.model_fields)
+    return path, f"unknown key.{suggest(str(path[-1]), known)} Known: {', '.join(known)}."
+
+
+def _place(path: _Path, origins: Mapping[_Path, str], source: str) -> str:
+    """Returns "file:line:column: key.path: ", with the place of the nearest key that is written down."""
+    nearest = next((origins[path[:n]] for n in range(len(path), -1, -1) if path[:n] in origins), source)
+    return f"{nearest}: {'.'.join(map(str, path))}: " if path else f"{nearest}: "

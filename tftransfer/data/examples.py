@@ -1,0 +1,132 @@
+"""Rows in memory, each of which remembers the line it came from."""
+
+import collections
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from tftransfer.errors import ConfigError, DataError
+
+__all__ = ["Examples"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """Columns of strings of equal length, and where each row stands in its file.
+
+    Args:
+        columns: dict of role to list[str]. One value a row; roles are names such as "text", "text_pair" and "label".
+        path: str. The file that the rows came from.
+        lines: int array (rows,). The line of each row in that file, counted from 1.
+
+    Raises:
+        DataError: if the columns and `lines` are not equally long.
+
+    Example:
+
+        examples = Examples({"text": ["good", "bad"], "label": ["pos", "neg"]}, "reviews.csv", np.array([2, 3]))
+        assert examples.labels == ["neg", "pos"]
+        assert examples.where(1) == "reviews.csv:3"
+    """
+
+    columns: dict[str, list[str]]
+    path: str
+    lines: np.ndarray
+
+    def __post_init__(self) -> None:
+        sizes = {role: len(values) for role, values in self.columns.items()}
+        if set(sizes.values()) - {len(self.lines)}:
+            raise DataError(f"{self.path}: expected {len(self.lines)} values in every column, found {sizes}.")
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @property
+    def labels(self) -> list[str]:
+        """The distinct labels, sorted.
+
+        Raises:
+            DataError: if there is no label column.
+        """
+        if "label" not in self.columns:
+            roles = ", ".join(self.columns)
+            raise DataError(f"{self.path}: there is no label; read were: {roles}. Name the label column with `label`.")
+        return sorted(set(self.columns["label"]))
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of the columns' contents, whatever the file is called and however it is stored."""
+        digest = hashlib.sha256()
+        for role in sorted(self.columns):
+            values = self.columns[role]
+            # The lengths keep ["ab", "c"] apart from ["a", "bc"] without one hash call a value.
+            digest.update(f"{role!r} {len(values)} ".encode())
+            digest.update(np.array([len(value) for value in values], "<i8").tobytes())
+            digest.update("".join(values).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    def where(self, index: int) -> str:
+        """Returns "file:line" of a row, for messages."""
+        return f"{self.path}:{self.lines[index]}"
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> "Examples":
+        """Returns the rows at `indices` (or where a boolean mask is true), in that order."""
+        chosen = np.arange(len(self))[indices]
+        columns = {role: [values[i] for i in chosen.tolist()] for role, values in self.columns.items()}
+        return Examples(columns, self.path, self.lines[chosen])
+
+    def split(self, fraction: float, seed: int = 0) -> tuple["Examples", "Examples"]:
+        """Splits the rows at random into two parts, with the same share of every label in both.
+
+        The same rows in the same order give the same parts for a seed, on any machine. Rows keep their order. Labels
+        that occur once cannot be shared out; they are drawn as if they were one, so a column of scores splits too.
+
+        Args:
+            fraction: float between 0 and 1. The share of the first part. Neither part is ever empty, and every label of
+                at least two rows is in the first one, even where that moves the share.
+            seed: int, default 0.
+
+        Returns:
+            The two parts.
+
+        Raises:
+            ConfigError: if `fraction` is not between 0 and 1.
+            DataError: if there are fewer than two rows.
+        """
+        if not 0 < fraction < 1:
+            raise ConfigError(f"Expected a split fraction between 0 and 1 (both excluded), found {fraction}.")
+        if len(self) < 2:
+            raise DataError(f"{self.path}: a split needs at least 2 rows, found {len(self)}. Give two files instead.")
+        strata = _strata(self.columns.get("label"), len(self))
+        # RandomState, not default_rng: its stream is frozen, so that a new NumPy does not move rows between the parts.
+        keys = np.random.RandomState(seed).random_sample(len(self))
+        order = np.lexsort((keys, strata))
+        counts = np.bincount(strata)
+        ranks = np.arange(len(self)) - np.repeat(np.cumsum(counts) - counts, counts)
+        is_first = np.empty(len(self), bool)
+        is_first[order] = ranks < _first_counts(counts, fraction)[strata[order]]
+        return self.take(is_first), self.take(~is_first)
+
+
+def _strata(labels: list[str] | None, size: int) -> np.ndarray:
+    """Returns the stratum of each row (rows,): 0 for labels that occur once, then one number a label."""
+    if labels is None:
+        return np.zeros(size, np.int64)
+    counts = collections.Counter(labels)
+    numbers = {label: number for number, label in enumerate((x for x in counts if counts[x] > 1), 1)}
+    return np.array([numbers.get(label, 0) for label in labels], np.int64)
+
+
+def _first_counts(counts: np.ndarray, fraction: float) -> np.ndarray:
+    """Returns how many rows of each stratum (strata,) go to the first part, by the largest remainders."""
+    size = int(counts.sum())
+    quotas = fraction * counts
+    # At least one row of what occurs twice, never all of it: so neither part can end up empty.
+    taken = np.clip(np.floor(quotas).astype(np.int64), counts > 1, np.maximum(counts - 1, 0))
+    missing = min(max(round(fraction * size), 1), size - 1) - int(taken.sum())
+    by_remainder = np.argsort(taken - quotas, kind="stable")
+    open_strata = by_remainder[(taken < counts)[by_remainder]]
+    taken[open_strata[: max(missing, 0)]] += 1
+    return taken

@@ -1,0 +1,25 @@
+"""The file of the rows that were left out."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tftransfer import atomic
+from tftransfer.data.source import BadRow
+
+__all__ = ["write_quarantine"]
+
+
+def write_quarantine(path: Path, source_path: str, bad_rows: Iterable[BadRow]) -> None:
+    """Writes the bad rows of a file as JSON lines with the keys file, line, reason and raw.
+
+    The file appears whole or not at all, and takes the place of an earlier one.
+
+    Args:
+        path: Path. The file to write; its folder is made if it is missing.
+        source_path: str. The file that the rows came from.
+        bad_rows: iterable of BadRow.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entries = ({"file": source_path, "line": row.line, "reason": row.reason, "raw": row.raw} for row in bad_rows)
+    atomic.write(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))

@@ -1,0 +1,83 @@
+"""Reading a file in one call."""
+
+import logging
+import os
+from pathlib import PurePath
+from typing import Any, Literal
+
+from tftransfer import registry
+from tftransfer.data.examples import Examples
+from tftransfer.data.source import read_source
+from tftransfer.errors import DataError
+
+__all__ = ["infer_format", "read"]
+
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".json": "jsonl",
+    ".ndjson": "jsonl",
+    ".txt": "lines",
+}
+_log = logging.getLogger(__name__)
+
+
+def infer_format(path: str | os.PathLike[str]) -> str:
+    """Returns the format that a file's name tells, with or without .gz at its end.
+
+    Raises:
+        DataError: if the name tells none.
+    """
+    name = PurePath(path).name.lower().removesuffix(".gz")
+    ending = PurePath(name).suffix
+    if ending not in _FORMATS:
+        endings = ", ".join(f"{ending} ({name})" for ending, name in _FORMATS.items())
+        hint = registry.suggest(ending, _FORMATS) if ending else ""
+        raise DataError(
+            f"{os.fspath(path)}: the name tells no format.{hint} Known endings, each also with .gz: {endings}."
+            f" Rename the file, or name the format: {', '.join(registry.sources.names())}."
+        )
+    return _FORMATS[ending]
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    text: str = "text",
+    label: str | None = "label",
+    text_pair: str | None = None,
+    format: str | None = None,
+    on_bad_rows: Literal["error", "skip"] = "error",
+) -> Examples:
+    """Reads a file of examples.
+
+    Args:
+        path: path of a UTF-8 file; gzip if its name ends in .gz.
+        text: str, default "text". The column that holds the text.
+        label: str or None, default "label". The column of the label; None for rows without one.
+        text_pair: str or None, default None. The column of a second text, in tasks on pairs.
+        format: str or None. The name of a data format; by default the file's name tells it. "lines" has no columns.
+        on_bad_rows: "error" (default) to refuse a file that has bad rows, "skip" to leave them out and log how many.
+
+    Returns:
+        The examples, in the file's order.
+
+    Raises:
+        ConfigError: for an unknown format or an option that the format does not have.
+        DataError: if the file cannot be read, lacks a column, has bad rows under "error", or has no good row.
+
+    Example:
+
+        train, validation = tftransfer.read("reviews.csv", text="review", label="stars").split(0.9, seed=0)
+    """
+    defaults = {"text": "text", "label": "label", "text_pair": None}
+    given: dict[str, Any] = {"text": text, "label": label, "text_pair": text_pair}
+    # What the caller left alone is the format's own to choose: plain text has no label.
+    options = {name: value for name, value in given.items() if value != defaults[name]}
+    source = registry.sources.build(format or infer_format(path), {"path": os.fspath(path), **options})
+    examples, bad = read_source(source, on_bad_rows=on_bad_rows)
+    if bad:
+        first = f"the first at line {bad[0].line}: {bad[0].reason}"
+        _log.warning("%s: left out %d of %d rows, %s", path, len(bad), len(bad) + len(examples), first)
+    return examples

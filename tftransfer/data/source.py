@@ -1,0 +1,132 @@
+"""What a file format is: rows by role, good or bad, and what becomes of the bad ones."""
+
+import abc
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from tftransfer import registry
+from tftransfer.data.examples import Examples
+from tftransfer.errors import ConfigError, DataError
+
+__all__ = ["BadRow", "Row", "Source", "checked", "read_source"]
+
+_FILLED = frozenset({"text", "text_pair", "label"})  # roles whose value must not be empty
+_LISTED = 20  # bad rows in a message
+_POLICIES = ("error", "skip")
+
+
+class Row(NamedTuple):
+    """A good row.
+
+    Args:
+        line: int. Where it starts in the file, counted from 1.
+        values: dict of role to str.
+    """
+
+    line: int
+    values: dict[str, str]
+
+
+class BadRow(NamedTuple):
+    """A row that cannot be used.
+
+    Args:
+        line: int. Where it starts in the file, counted from 1.
+        reason: str.
+        raw: str. The row as it stands there; bytes that are not UTF-8 appear as backslash escapes.
+    """
+
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Source(abc.ABC):
+    """A file of examples. A format is a subclass, registered under its name; its fields are its options.
+
+    Args:
+        path: str. The file; gzip if its name ends in .gz.
+        text: str, default "text". The column that holds the text.
+        text_pair: str or None, default None. The column of a second text, in tasks on pairs.
+        label: str or None, default "label". The column of the label; None for rows without one.
+    """
+
+    expected: ClassVar[str]  # what the file should hold, in messages
+
+    path: str
+    text: str = "text"
+    text_pair: str | None = None
+    label: str | None = "label"
+
+    def columns(self) -> dict[str, str]:
+        """Returns the column of each role that is read."""
+        named = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
+        return {role: column for role, column in named.items() if column is not None}
+
+    @abc.abstractmethod
+    def rows(self) -> Iterator[Row | BadRow]:
+        """Yields the rows in the file's order; a good one holds exactly the roles of `columns`.
+
+        Raises:
+            DataError: if the file as a whole cannot be read.
+        """
+
+
+def checked(line: int, values: dict[str, str], raw: str) -> Row | BadRow:
+    """Returns the row with its label stripped, or a bad row if a value is empty or holds a NUL character."""
+    for role, value in values.items():
+        if role == "label":
+            value = values[role] = value.strip()
+        if "\0" in value:
+            return BadRow(line, f"NUL character in {role}", raw)
+        if (not value or value.isspace()) and role in _FILLED:
+            return BadRow(line, f"empty {role}", raw)
+    return Row(line, values)
+
+
+def read_source(source: Source, *, on_bad_rows: Literal["error", "skip"] = "error") -> tuple[Examples, list[BadRow]]:
+    """Reads a source into memory.
+
+    Args:
+        source: Source.
+        on_bad_rows: "error" (default) to refuse a file that has bad rows, "skip" to leave them out.
+
+    Returns:
+        The good rows and the bad rows.
+
+    Raises:
+        ConfigError: for another `on_bad_rows`.
+        DataError: if the file cannot be read, has bad rows under "error", or has no good row.
+    """
+    if on_bad_rows not in _POLICIES:
+        hint = registry.suggest(str(on_bad_rows), _POLICIES)
+        raise ConfigError(f"Expected on_bad_rows to be 'error' or 'skip', found {on_bad_rows!r}.{hint}")
+    columns: dict[str, list[str]] = {role: [] for role in source.columns()}
+    lines: list[int] = []
+    bad: list[BadRow] = []
+    for row in source.rows():
+        if isinstance(row, BadRow):
+            bad.append(row)
+            continue
+        lines.append(row.line)
+        for role, values in columns.items():
+            values.append(row.values[role])
+    if bad and on_bad_rows == "error":
+        raise DataError(_report(source.path, bad, len(lines)))
+    if not lines:
+        found = f"all {len(bad)} are bad, the first at line {bad[0].line}: {bad[0].reason}" if bad else "found none"
+        raise DataError(f"{source.path}: no rows to use: {found}. Expected {source.expected}.")
+    return Examples(columns, source.path, np.array(lines, np.int64)), bad
+
+
+def _report(path: str, bad: Sequence[BadRow], good: int) -> str:
+    listed = [f"{path}:{row.line}: {row.reason}" for row in itertools.islice(bad, _LISTED)]
+    if len(bad) > _LISTED:
+        listed.append(f"... and {len(bad) - _LISTED} more")
+    head = f"{path}: {len(bad)} of {len(bad) + good} rows cannot be used."
+    return "\n".join([head, *listed, "Correct these lines, or leave them out with on_bad_rows: skip."])

@@ -1,0 +1,204 @@
+"""Model assembly: a backbone, a task's head, a tokenizer - and the one training step."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tftransfer.backbones.backbone import Backbone
+from tftransfer.backbones.checkpoint import Checkpoint
+from tftransfer.data.examples import Examples
+from tftransfer.data.pipeline import EncodedExamples
+from tftransfer.errors import ConfigError, DataError
+from tftransfer.tasks.task import HeadHints, Task
+from tftransfer.tokenizers.fast import FastTokenizer
+
+__all__ = ["TransferModel", "build"]
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class TransferModel(keras.Model):
+    """A functional `keras.Model` from token ids to logits, that also knows its task and its tokenizer.
+
+    `compile`, `fit`, `summary`, callbacks and `save` are Keras's own. Its training step is Keras's too on one device; on
+    several replicas it computes what Keras does not: the mean over the *global* batch, whatever share of it a replica
+    holds, and the clipping of the *global* gradient.
+
+    Attributes:
+        task: Task. Head, loss, and how answers are decoded; the labels are known.
+        tokenizer: FastTokenizer. The checkpoint's own.
+        checkpoint: Checkpoint. Where the pretrained weights came from.
+        max_length: int. Longest text in tokens, special tokens included; longer ones are cut at the end.
+        clip_norm: float or None. Greatest global norm of a step's gradient. Defaults to None: no clipping.
+    """
+
+    task: Task
+    tokenizer: FastTokenizer
+    checkpoint: Checkpoint
+    max_length: int
+    clip_norm: float | None = None
+
+    def encode(self, examples: Examples, *, training: bool = False) -> EncodedExamples:
+        """Returns examples as numbers.
+
+        Args:
+            examples: Examples. With a "text" column, optionally "text_pair", and "label" if targets are wanted.
+            training: bool. Whether the task's example weights apply. Defaults to False.
+
+        Raises:
+            DataError: if an answer is not one that the task knows; each is named by file and line.
+        """
+        tokens = self.tokenizer.encode(
+            examples.columns["text"], examples.columns.get("text_pair"), max_length=self.max_length
+        )
+        targets = weights = None
+        if "label" in examples.columns:
+            problems = self.task.problems(examples.columns)
+            if problems:
+                shown = [f"{examples.where(row)}: {reason}" for row, reason in list(problems.items())[:20]]
+                raise DataError("\n".join([f"{len(problems)} examples do not fit the task:", *shown]))
+            targets = self.task.targets(examples.columns)
+            weights = self.task.example_weights(targets) if training else None
+        return EncodedExamples(tokens, self.tokenizer.pad_token_id, self.max_length, targets, weights)
+
+    def predict_scores(self, examples: Examples | EncodedExamples, batch_size: int = 32) -> np.ndarray:
+        """Returns the task's scores of every example, float32 `(examples, ...)`, in their order."""
+        encoded = self.encode(examples) if isinstance(examples, Examples) else examples
+        inputs = encoded.evaluation_dataset(batch_size).map(lambda inputs, *_: inputs)
+        return self.task.scores(self.predict(inputs, verbose=0))
+
+    def predict_text(
+        self, texts: Sequence[str], text_pairs: Sequence[str] | None = None, batch_size: int = 32
+    ) -> list[dict[str, Any]]:
+        """Returns one answer a text, in the words of the task.
+
+        Args:
+            texts: list of str.
+            text_pairs: list of str. The second texts, for a task over pairs. Defaults to None.
+            batch_size: int. Texts at a time. Defaults to 32.
+
+        Returns:
+            A list of dicts; for classification: `label`, `score`, and `scores` by label.
+        """
+        if isinstance(texts, str):
+            raise ConfigError(f"Expected a list of texts; received one string, {texts[:40]!r}. Put it into a list.")
+        if not texts:
+            return []
+        columns = {"text": list(texts), **({} if text_pairs is None else {"text_pair": list(text_pairs)})}
+        examples = Examples(columns, "<texts>", np.arange(1, len(texts) + 1))
+        return self.task.decode(self.predict_scores(examples, batch_size))
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step of training; a step whose loss or gradient is not finite reports a NaN loss and changes nothing."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            outputs = self(x, training=True)
+            loss = self._share_of_loss(x, y, outputs, sample_weight, training=True)
+        variables = self.trainable_variables
+        gradients = [
+            tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
+            for g, v in zip(tape.gradient(loss, variables), variables, strict=True)
+        ]
+        loss, *gradients = _sum_over_replicas([loss, *gradients])
+        norm = tf.linalg.global_norm(gradients)
+        # As torch.nn.utils.clip_grad_norm_, so that runs compare.
+        scale = 1.0 if self.clip_norm is None else tf.minimum(1.0, self.clip_norm / (norm + 1e-6))
+        finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+        # NaN tells our optimizer to leave this step out. Its own reduction adds up equal parts to the whole again.
+        scale = tf.where(finite, scale, np.nan) / tf.distribute.get_strategy().num_replicas_in_sync
+        self.optimizer.apply_gradients([(g * scale, v) for g, v in zip(gradients, variables, strict=True)])
+        return self._logs(x, y, outputs, sample_weight, tf.where(finite, loss, np.nan))
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """One step of evaluation."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        outputs = self(x, training=False)
+        (loss,) = _sum_over_replicas([self._share_of_loss(x, y, outputs, sample_weight, training=False)])
+        return self._logs(x, y, outputs, sample_weight, loss)
+
+    def _share_of_loss(self, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool) -> Any:
+        """Returns this replica's part of the mean loss over the global batch; the parts add up to it."""
+        loss = self.compute_loss(x, y, outputs, sample_weight, training=training)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas == 1:
+            return loss
+        rows = tf.cast(_rows(x), loss.dtype)
+        (all_rows,) = _sum_over_replicas([rows])
+        # Keras has divided by the number of replicas, which is right only for equal parts.
+        return loss * replicas * rows / all_rows
+
+    def _logs(self, x: Any, y: Any, outputs: Any, sample_weight: Any, loss: Any) -> dict[str, Any]:
+        (rows,) = _sum_over_replicas([tf.cast(_rows(x), tf.float32)])
+        self.mean_loss.update_state(loss, sample_weight=rows)
+        return {**self.compute_metrics(x, y, outputs, sample_weight), "loss": self.mean_loss.result()}
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Configures training; the arguments are those of `keras.Model.compile`."""
+        super().compile(*args, **kwargs)
+        # Keras's own "loss" averages over the replicas' batches, however many examples each of them holds.
+        self.mean_loss = keras.metrics.Mean(name="loss")
+
+
+def _rows(x: Any) -> Any:
+    return tf.shape(keras.tree.flatten(x)[0])[0]
+
+
+def _sum_over_replicas(values: list[Any]) -> list[Any]:
+    context = tf.distribute.get_replica_context()
+    return values if context.num_replicas_in_sync == 1 else list(context.all_reduce("SUM", values))
+
+
+def build(
+    checkpoint: str | Checkpoint,
+    task: Task,
+    *,
+    revision: str | None = None,
+    max_length: int | None = None,
+    head: Callable[[Mapping[str, Any]], Any] | None = None,
+    precision: str = "float32",
+    weights: bool = True,
+) -> TransferModel:
+    """Returns a pretrained backbone with a fresh head for a task.
+
+    Args:
+        checkpoint: str or Checkpoint. A directory, a name on the Hugging Face Hub, or an opened checkpoint.
+        task: Task. What the model is for; its labels must be known.
+        revision: str. Commit, tag or branch on the Hub. Defaults to None: see `Backbone.from_pretrained`.
+        max_length: int. Longest text in tokens, special tokens included. Defaults to None: 128, or the checkpoint's
+            own limit if that is less.
+        head: callable. From a dict of symbolic features (`last_hidden_state` `(batch, length, hidden)`,
+            `attention_mask` `(batch, length)`, `pooler_output` `(batch, hidden)` if there is one) to symbolic logits:
+            any Keras layers. Defaults to None: the task's own head.
+        precision: str. "float32" or "mixed_bfloat16". Defaults to "float32".
+        weights: bool. Whether to read the pretrained weights. Defaults to True.
+
+    Returns:
+        A `TransferModel`, a functional `keras.Model` that is not compiled yet.
+
+    Raises:
+        CheckpointError: if the checkpoint cannot be used.
+        ConfigError: if `max_length` is out of range, or the task's labels are not known.
+
+    Example:
+
+        >>> task = tftransfer.tasks.SequenceClassification(labels=train.labels)
+        >>> model = tftransfer.build("sentence-transformers/all-MiniLM-L6-v2", task)
+    """
+    if isinstance(checkpoint, str):
+        checkpoint = Checkpoint.find(checkpoint, revision)
+    tokenizer = FastTokenizer.from_directory(checkpoint.directory)
+    config = checkpoint.config
+    limit = config.max_positions
+    if max_length is not None and not 3 <= max_length <= limit:
+        raise ConfigError(f"max_length: expected 3 to {limit}, the positions of this checkpoint; received {max_length}.")
+    backbone = Backbone.from_checkpoint(checkpoint, dtype=precision, weights=weights)
+    features = {**backbone.output, "attention_mask": backbone.input["attention_mask"]}
+    default_pooling = "pooler" if "pooler_output" in features else "cls"
+    hints = HeadHints(checkpoint.pooling or default_pooling, config.classifier_dropout, config.initializer_range)
+    logits = task.head(features, hints) if head is None else head(features)
+    model = TransferModel(backbone.input, keras.layers.Activation("linear", dtype="float32", name="logits")(logits))
+    model.task, model.tokenizer, model.checkpoint = task, tokenizer, checkpoint
+    model.max_length = min(128, limit) if max_length is None else max_length
+    return model

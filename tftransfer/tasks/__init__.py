@@ -1,0 +1,6 @@
+"""What a model is for: one file a task, found by the registry."""
+
+from tftransfer.tasks.sequence_classification import SequenceClassification
+from tftransfer.tasks.task import Task
+
+__all__ = ["SequenceClassification", "Task"]

@@ -1,0 +1,1 @@
+"""Keras objects that tasks are made of; apart from the tasks, which load without TensorFlow."""

@@ -1,0 +1,97 @@
+"""What every task says of itself; it never learns which backbone it stands on."""
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import pydantic
+
+__all__ = ["HeadHints", "Label", "Task"]
+
+
+def _label(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+# Labels are strings everywhere; a config may write `labels: [0, 1]` for the labels "0" and "1" of a file.
+Label = Annotated[str, pydantic.BeforeValidator(_label)]
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadHints:
+    """What a checkpoint suggests to whatever head is put on it.
+
+    Args:
+        pooling: str. How its states become one vector a text: "mean", "cls" or "pooler". Defaults to "cls".
+        dropout: float. Dropout rate before the last layer. Defaults to 0.1.
+        initializer_range: float. Standard deviation of fresh kernels. Defaults to 0.02.
+    """
+
+    pooling: str = "cls"
+    dropout: float = 0.1
+    initializer_range: float = 0.02
+
+
+class Task(abc.ABC):
+    """A head, a loss, metrics, and how answers are encoded and decoded.
+
+    A task is a frozen dataclass whose fields are the options of its config block.
+
+    Attributes:
+        name: str. The registered name.
+        report: str. Which report of `tftransfer.evaluation` describes its predictions.
+        monitors: sequence of str. What `training.monitor` may name: "loss" and the task's metrics.
+    """
+
+    name: ClassVar[str]
+    report: ClassVar[str]
+    monitors: ClassVar[Sequence[str]]
+    labels: Sequence[str] | None
+
+    @abc.abstractmethod
+    def resolve(self, columns: Mapping[str, Sequence[str]]) -> "Task":
+        """Returns the task with what was left open, such as the labels, taken from the training data."""
+
+    @abc.abstractmethod
+    def problems(self, columns: Mapping[str, Sequence[str]]) -> dict[int, str]:
+        """Returns row index -> what is wrong with its answer; an empty dict if every row can be encoded."""
+
+    @abc.abstractmethod
+    def targets(self, columns: Mapping[str, Sequence[str]]) -> np.ndarray:
+        """Returns the answers as the loss takes them, one row an example."""
+
+    @abc.abstractmethod
+    def example_weights(self, targets: np.ndarray) -> np.ndarray:
+        """Returns the weight of each training example, float32 `(examples,)`."""
+
+    @abc.abstractmethod
+    def head(self, features: Mapping[str, Any], hints: HeadHints) -> Any:
+        """Returns the symbolic logits, float32.
+
+        Args:
+            features: dict of symbolic tensors: `last_hidden_state` `(batch, length, hidden)`, `attention_mask`
+                `(batch, length)` and, where the checkpoint has one, `pooler_output` `(batch, hidden)`.
+            hints: HeadHints. What the checkpoint suggests.
+        """
+
+    @abc.abstractmethod
+    def loss(self) -> Any:
+        """Returns the `keras.losses.Loss` between `targets` and logits."""
+
+    @abc.abstractmethod
+    def metrics(self) -> list[Any]:
+        """Returns fresh `keras.metrics.Metric`s between `targets` and logits."""
+
+    @abc.abstractmethod
+    def serve(self, logits: Any) -> dict[str, Any]:
+        """Returns the outputs of the SavedModel's signature, as tensors of the graph, from logits."""
+
+    @abc.abstractmethod
+    def scores(self, logits: np.ndarray) -> np.ndarray:
+        """Returns what `decode` and the report are made from, such as probabilities, for a batch of logits."""
+
+    @abc.abstractmethod
+    def decode(self, scores: np.ndarray) -> list[dict[str, Any]]:
+        """Returns one JSON-able answer a row, in the words of the user's data."""

@@ -1,0 +1,8 @@
+"""The checkpoint's fast tokenizer; its twin inside the graph; the check that the two agree.
+
+Importing this package loads no TensorFlow; `tftransfer.tokenizers.in_graph` and `tftransfer.tokenizers.parity` do.
+"""
+
+from tftransfer.tokenizers.fast import Encoded, FastTokenizer
+
+__all__ = ["Encoded", "FastTokenizer"]

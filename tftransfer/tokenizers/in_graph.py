@@ -1,0 +1,35 @@
+"""The twin of a fast tokenizer inside the graph: which kinds have one."""
+
+import tensorflow as tf
+
+from tftransfer.errors import ExportError
+from tftransfer.tokenizers.fast import FastTokenizer
+from tftransfer.tokenizers.wordpiece import InGraphWordPiece
+
+__all__ = ["in_graph"]
+
+_KINDS = {"WordPiece": InGraphWordPiece}
+
+
+def in_graph(tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> tf.Module:
+    """Builds the module that answers raw strings with the ids that the fast tokenizer answers.
+
+    Args:
+        tokenizer: `FastTokenizer`.
+        max_length: int, in tokens, special tokens included.
+        pair: bool. Whether each row has two texts. Defaults to `False`.
+
+    Returns:
+        A `tf.Module`: `module(text)`, or `module(text, text_pair)`, returns a dict of int32 `input_ids`,
+        `attention_mask` and `token_type_ids`, each `[batch, longest row of the batch]`.
+
+    Raises:
+        ConfigError: `max_length` leaves no room beside the special tokens.
+        ExportError: The tokenizer has no exact twin.
+    """
+    if tokenizer.kind not in _KINDS:
+        raise ExportError(
+            f"Expected a tokenizer of a kind that has an exact twin in the graph ({', '.join(sorted(_KINDS))}), found "
+            f"{tokenizer.kind}. Export with token ids as input instead."
+        )
+    return _KINDS[tokenizer.kind](tokenizer, max_length, pair)

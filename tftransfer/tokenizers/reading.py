@@ -1,0 +1,108 @@
+"""Reading a tokenizer from the files of a checkpoint directory. No pickle, no code of the checkpoint."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from tftransfer.errors import CheckpointError
+
+__all__ = ["read_pad_token_id", "read_tokenizer"]
+
+OLDER_FORMS = ("vocab.txt", "vocab.json", "spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model")
+_USUAL_PAD_TOKENS = ("[PAD]", "<pad>")
+
+
+def read_tokenizer(directory: Path) -> tokenizers.Tokenizer:
+    """Reads `tokenizer.json` if there, else lets transformers convert one of the older forms.
+
+    Args:
+        directory: Path. A Hugging Face checkpoint directory.
+
+    Returns:
+        A `tokenizers.Tokenizer`, with the settings of its file.
+
+    Raises:
+        CheckpointError: The files are missing or cannot be read.
+    """
+    path = directory / "tokenizer.json"
+    if path.is_file():
+        try:
+            return tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise CheckpointError(
+                f"Expected {path} to be a fast tokenizer, but reading it failed: {error}. Download it again, or delete "
+                "it if the directory also holds an older form such as vocab.txt."
+            ) from error
+    present = [name for name in OLDER_FORMS if (directory / name).is_file()]
+    if not present:
+        raise CheckpointError(
+            f"Expected tokenizer.json or one of {', '.join(OLDER_FORMS)} in {directory}, found none of them. Copy the "
+            "tokenizer's files of the checkpoint there."
+        )
+    return _convert(directory, present)
+
+
+def _convert(directory: Path, present: list[str]) -> tokenizers.Tokenizer:
+    from transformers import AutoTokenizer  # slow to import, and needed for old checkpoints only
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+        rust = tokenizer.backend_tokenizer
+    except Exception as error:  # transformers raises whatever the conversion met
+        raise CheckpointError(
+            f"Expected to read a tokenizer from {', '.join(present)} in {directory}, but transformers could not: "
+            f"{_first_line(error)} The directory also needs config.json with its model_type (or tokenizer_config.json "
+            "with its tokenizer_class); a tokenizer.json is the surest form."
+        ) from error
+    if rust.get_vocab_size(with_added_tokens=False) == 0:
+        raise CheckpointError(f"Expected a vocabulary in {', '.join(present)} of {directory}, found it empty.")
+    return rust
+
+
+def read_pad_token_id(rust: tokenizers.Tokenizer, directory: Path | None = None) -> int:
+    """Finds the id that fills short rows.
+
+    The pad token's name in the files beside the tokenizer decides; then the tokenizer's own padding, the
+    `pad_token_id` of `config.json`, and the usual names. Without any it is 0: padding is masked, so any id will do.
+
+    Args:
+        rust: `tokenizers.Tokenizer`.
+        directory: Path to the files beside it. Defaults to `None`.
+
+    Returns:
+        An int.
+    """
+    named = []
+    if directory is not None:
+        for name in ("tokenizer_config.json", "special_tokens_map.json"):
+            token = _read_json(directory / name).get("pad_token")
+            named.append(token.get("content") if isinstance(token, dict) else token)
+    for token in named:
+        if isinstance(token, str) and (found := rust.token_to_id(token)) is not None:
+            return found
+    if rust.padding is not None:
+        return int(rust.padding["pad_id"])
+    configured = _read_json(directory / "config.json").get("pad_token_id") if directory is not None else None
+    if isinstance(configured, int) and configured >= 0:
+        return configured
+    ids = (rust.token_to_id(token) for token in _USUAL_PAD_TOKENS)
+    return next((i for i in ids if i is not None), 0)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(
+            f"Expected {path} to be JSON, but reading it failed: {error}. Download it again."
+        ) from error
+    return content if isinstance(content, dict) else {}
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]

@@ -1,0 +1,124 @@
+"""WordPiece inside the graph (BERT, ELECTRA, MiniLM, MPNet ...): the ids that the Rust tokenizer answers."""
+
+import json
+import types
+import unicodedata
+
+import numpy as np
+import tensorflow as tf
+
+from tftransfer.errors import ExportError
+from tftransfer.tokenizers.assembly import InGraphTokenizer
+from tftransfer.tokenizers.fast import FastTokenizer
+from tftransfer.tokenizers.normalizer_table import normalizer_table
+
+__all__ = ["InGraphWordPiece", "import_tensorflow_text"]
+
+
+def import_tensorflow_text() -> types.ModuleType:
+    """Imports tensorflow_text, which also registers its ops; says what to install if that fails."""
+    try:
+        import tensorflow_text
+    except ImportError as error:
+        raise ExportError(
+            "Tokenizing inside the graph needs the package tensorflow-text of TensorFlow's own version "
+            f"({tf.__version__}): pip install 'tensorflow-text=={'.'.join(tf.__version__.split('.')[:2])}.*' ({error})"
+        ) from error
+    return tensorflow_text
+
+
+class InGraphWordPiece(InGraphTokenizer):
+    """A BERT tokenizer made of stock ops.
+
+    A table of our own does what the Rust normalizer and pre-tokenizer do (`normalizer_table`), so that the words are
+    what lies between spaces; `FastWordpieceTokenizer` does the rest ([Song et al., 2021](https://arxiv.org/abs/2012.15524)).
+
+    Args:
+        tokenizer: `FastTokenizer` with a WordPiece model, a BertNormalizer and a BertPreTokenizer.
+        max_length: int, in tokens, special tokens included.
+        pair: bool. Whether each row has two texts. Defaults to `False`.
+
+    Raises:
+        ExportError: The tokenizer does something that has no exact twin here.
+
+    Example:
+
+    >>> module = InGraphWordPiece(FastTokenizer.from_directory(directory), max_length=128)
+    >>> module(tf.constant(["Hello world"]))["input_ids"]
+    <tf.Tensor: shape=(1, 4), dtype=int32, numpy=array([[ 101, 7592, 2088,  102]], dtype=int32)>
+    """
+
+    def __init__(self, tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> None:
+        super().__init__(tokenizer, max_length, pair)
+        content = json.loads(tokenizer.to_json())
+        model = content["model"]
+        _refuse_what_is_not_exact(content)
+        _refuse_reordered_marks(tokenizer, model["vocab"])
+        text = import_tensorflow_text()
+        # Held as tensors: a list of a million ints in the graph's definition would be slow to build and to save.
+        table = np.frombuffer(normalizer_table(tokenizer.rust), np.uint8)
+        self._normalizer = text.FastBertNormalizer(model_buffer=tf.constant(table))
+        self._unknown = model["unk_token"]
+        self._longest_word = model["max_input_chars_per_word"]
+        self._wordpiece = text.FastWordpieceTokenizer(
+            vocab=_vocabulary(model["vocab"]),
+            suffix_indicator=model["continuing_subword_prefix"],
+            max_bytes_per_word=4 * self._longest_word,
+            token_out_type=tf.int32,
+            unknown_token=self._unknown,
+            no_pretokenization=True,
+        )
+
+    def pieces(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """Turns valid UTF-8 strings `[batch]` into int32 ids `[batch, (tokens)]`, without special tokens."""
+        split = tf.strings.split(self._normalizer.normalize(text), " ")
+        words = tf.ragged.boolean_mask(split, split != "")
+        # Rust counts characters, the op bytes; so the op's own limit is out of reach and the rule is applied here.
+        too_long = tf.strings.length(words.values, "UTF8_CHAR") > self._longest_word
+        words = words.with_values(tf.where(too_long, self._unknown, words.values))
+        return self._wordpiece.tokenize(words).merge_dims(1, 2)
+
+
+def _vocabulary(ids: dict[str, int]) -> list[str]:
+    """The tokens in the order of their ids; a place that no word can reach gets a name that no word can have."""
+    vocabulary = [f" {i}" for i in range(max(ids.values()) + 1)]
+    for token, i in ids.items():
+        vocabulary[i] = token or vocabulary[i]
+    return vocabulary
+
+
+def _refuse_what_is_not_exact(content: dict) -> None:
+    model, vocabulary = content["model"], content["model"]["vocab"]
+    prefix = model["continuing_subword_prefix"]
+    if model["unk_token"] not in vocabulary:
+        raise ExportError(
+            f"Expected the unknown token {model['unk_token']!r} in the vocabulary. Repair tokenizer.json."
+        )
+    if not prefix or not all(unicodedata.category(char).startswith("P") for char in prefix):
+        raise ExportError(f"Expected a prefix of punctuation (such as '##') on continuing pieces, found {prefix!r}.")
+    added = [token["content"] for token in content["added_tokens"] if not token["special"]]
+    if added:
+        raise ExportError(
+            f"Expected special tokens only among the added tokens, found {', '.join(map(repr, added[:5]))}: cutting a "
+            "text at added words has no twin in the graph. Put such words into the vocabulary itself."
+        )
+
+
+def _refuse_reordered_marks(tokenizer: FastTokenizer, vocabulary: dict[str, int]) -> None:
+    """Stripping accents also sorts combining marks, the one thing a table over single characters cannot do.
+
+    It shows only in marks that survive the stripping, and only if the vocabulary has such marks of two classes: a word
+    with any other one is unknown in whichever order.
+    """
+    normalizer = tokenizer.rust.normalizer
+    if normalizer.normalize_str("\u00e9") != "e":
+        return  # accents stay, and nothing is sorted
+    marks = {
+        char for char in set().union(*vocabulary) if unicodedata.combining(char) and normalizer.normalize_str(char)
+    }
+    if len({unicodedata.combining(mark) for mark in marks}) > 1:
+        shown = ", ".join(f"U+{ord(mark):04X}" for mark in sorted(marks)[:5])
+        raise ExportError(
+            f"Expected no combining marks that survive the stripping of accents in the vocabulary, found {shown}: "
+            "their order in a word has no twin in the graph. Export with token ids as input instead."
+        )

@@ -1,0 +1,1 @@
+"""Training: optimizer, schedule, rate table, distribution, callbacks, and `fine_tune` over them."""

@@ -1,0 +1,159 @@
+"""`fine_tune`: a model, examples and a strategy to trained weights, with Keras's own `fit`."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tftransfer.config import Training, training_options
+from tftransfer.data.batches import BatchPlan
+from tftransfer.data.examples import Examples
+from tftransfer.data.pipeline import EncodedExamples
+from tftransfer.strategies.full import Full
+from tftransfer.strategies.strategy import Strategy
+from tftransfer.training.callbacks import BestWeights, NonFiniteGuard, Timer
+from tftransfer.training.optimizer import AdamW
+from tftransfer.training.progress import progress
+from tftransfer.training.rates import RateRow, apply_rates
+from tftransfer.training.schedule import WarmupLinearDecay, warmup_steps
+
+__all__ = ["Trained", "compile_model", "fine_tune"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What a fine-tuning did; the model holds the weights of the best epoch.
+
+    Args:
+        history: dict of metric name -> one float an epoch.
+        best_epoch: int. The epoch that was kept, from 1.
+        rates: list of RateRow. The strategy's table as it was applied.
+    """
+
+    history: dict[str, list[float]]
+    best_epoch: int
+    rates: list[RateRow]
+
+
+def fine_tune(
+    model: Any,
+    train: Examples,
+    validation: Examples | None = None,
+    *,
+    strategy: Strategy | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    show_progress: bool = True,
+    **options: Any,
+) -> Trained:
+    """Trains a model on labelled examples; afterwards it holds the weights of its best epoch.
+
+    Args:
+        model: TransferModel. As `build` returns it.
+        train: Examples. With "text" and "label" columns.
+        validation: Examples. Their metrics choose the best epoch. Defaults to None: the last epoch is kept.
+        strategy: Strategy. How much of the model moves. Defaults to None: `strategies.Full()`, everything.
+        callbacks: sequence of Keras callbacks. Added to ours. Defaults to ().
+        show_progress: bool. Whether progress is shown on standard error. Defaults to True.
+        **options: The fields of `tftransfer.config.Training`, such as `epochs`, `batch_size`, `learning_rate`,
+            `warmup`, `seed` and `monitor`. (`precision` is chosen when the model is built.)
+
+    Returns:
+        A `Trained`.
+
+    Raises:
+        ConfigError: for an unknown option or a wrong value.
+        DataError: if an example's label is not one of the task's.
+        TrainingError: if the loss is not finite.
+
+    Example:
+
+        >>> tftransfer.fine_tune(model, train, validation, learning_rate=2e-5, epochs=3)
+    """
+    training = training_options(options)
+    return fit_encoded(
+        model,
+        model.encode(train, training=True),
+        model.encode(validation) if validation is not None else None,
+        strategy=strategy or Full(),
+        training=training,
+        callbacks=[*callbacks, *([progress()] if show_progress else [])],
+        where=train.where,
+    )
+
+
+def compile_model(model: Any, strategy: Strategy, training: Training, total_steps: int) -> list[RateRow]:
+    """Applies a strategy's table to a model and compiles it.
+
+    Args:
+        model: TransferModel.
+        strategy: Strategy.
+        training: Training. Learning rate, decay, clipping.
+        total_steps: int. Steps of the whole training.
+
+    Returns:
+        The rows of the table with what each claimed.
+    """
+    strategy.prepare(model)
+    table = strategy.rates(model)
+    rows = apply_rates(model.weights, table)
+    warmup = warmup_steps(training.warmup, total_steps)
+    schedule = WarmupLinearDecay(training.learning_rate, total_steps, warmup)
+    model.clip_norm = training.clip_norm
+    with model.distribute_strategy.scope():
+        optimizer = AdamW(schedule, rates=table, weight_decay=training.weight_decay)
+        model.compile(optimizer, model.task.loss(), metrics=model.task.metrics(), jit_compile=training.jit_compile)
+        optimizer.build(model.trainable_variables)
+    return rows
+
+
+def fit_encoded(
+    model: Any,
+    train: EncodedExamples,
+    validation: EncodedExamples | None,
+    *,
+    strategy: Strategy,
+    training: Training,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    where: Callable[[int], str] = str,
+    save: Callable[[int], None] | None = None,
+    log_directory: Path | None = None,
+) -> Trained:
+    """As `fine_tune`, over encoded examples.
+
+    Args:
+        model: TransferModel.
+        train: EncodedExamples. With targets.
+        validation: EncodedExamples or None. With targets.
+        strategy: Strategy.
+        training: Training. The options.
+        callbacks: sequence of Keras callbacks. Defaults to ().
+        where: callable. From an example's index to a text that names it. Defaults to str.
+        save: callable. Called with the epoch after each better one. Defaults to None.
+        log_directory: Path. For TensorBoard. Defaults to None: no logs.
+    """
+    plan = BatchPlan(len(train), training.batch_size, training.seed)
+    rows = compile_model(model, strategy, training, plan.steps_per_epoch * training.epochs)
+
+    def rows_of(epoch: int, step: int) -> str:
+        return ", ".join(where(int(row)) for row in plan.rows(epoch, step))
+
+    monitor, mode = f"val_{training.monitor}", "min" if training.monitor == "loss" else "max"
+    best = BestWeights(monitor if validation is not None else None, mode, save)
+    chosen: list[keras.callbacks.Callback] = [NonFiniteGuard(rows_of), Timer(), best]
+    if training.patience is not None and validation is not None:
+        chosen.append(keras.callbacks.EarlyStopping(monitor, patience=training.patience, mode=mode))
+    if log_directory is not None:
+        chosen.append(keras.callbacks.TensorBoard(log_directory, write_graph=False))
+    history = model.fit(
+        train.training_dataset(plan, training.epochs),
+        epochs=training.epochs,
+        steps_per_epoch=plan.steps_per_epoch,
+        validation_data=None if validation is None else validation.evaluation_dataset(training.batch_size),
+        callbacks=[*chosen, *strategy.callbacks(model), *callbacks],
+        shuffle=False,  # the plan has done it
+        verbose=0,
+    )
+    floats = {name: [float(value) for value in values] for name, values in history.history.items()}
+    return Trained(floats, (best.epoch or 0) + 1, rows)

@@ -1,0 +1,69 @@
+"""What a person sees of a training: a bar on a terminal, plain lines elsewhere; always on standard error."""
+
+import sys
+import time
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["progress"]
+
+
+def progress() -> keras.callbacks.Callback:
+    """Returns the callback that suits standard error."""
+    return _Bar() if sys.stderr.isatty() else _Lines()
+
+
+def _summary(logs: dict[str, Any]) -> str:
+    return "  ".join(f"{name} {float(value):.4g}" for name, value in logs.items())
+
+
+class _Lines(keras.callbacks.Callback):
+    """A line every few seconds of an epoch, and one at its end."""
+
+    interval = 15.0  # seconds
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.last = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.epoch = f"epoch {epoch + 1}/{self.params['epochs']}"
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if time.monotonic() - self.last >= self.interval:
+            self.last = time.monotonic()
+            step = f"step {batch + 1}/{self.params['steps']}"
+            print(f"{self.epoch}  {step}  {_summary(logs or {})}", file=sys.stderr, flush=True)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        print(f"{self.epoch}  {_summary(logs or {})}", file=sys.stderr, flush=True)
+
+
+class _Bar(keras.callbacks.Callback):
+    """A progress bar an epoch, with the metrics beside it."""
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[logs]}"),
+            console=Console(stderr=True),
+        )
+        self.bar.start()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        name = f"epoch {epoch + 1}/{self.params['epochs']}"
+        self.task = self.bar.add_task(name, total=self.params["steps"], logs="")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.bar.update(self.task, completed=batch + 1, logs=_summary(logs or {}))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.bar.update(self.task, logs=_summary(logs or {}))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.bar.stop()
