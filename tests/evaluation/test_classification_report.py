@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import sklearn.metrics  # type: ignore[import-untyped]
 
-from tftransfer import registry
+from tftransfer import atomic, registry
 from tftransfer.errors import DataError
-from tftransfer.evaluation import ClassificationReport, Report, atomic, classification, counts, plots
+from tftransfer.evaluation import ClassificationReport, Report, classification, counts, plots
 
 _FILES = ["confusion_matrix.png", "metrics.json", "mistakes.jsonl", "report.md"]
 

@@ -10,16 +10,15 @@ from tftransfer.data.source import BadRow
 __all__ = ["write_quarantine"]
 
 
-def write_quarantine(path: Path, source_path: str, bad_rows: Iterable[BadRow]) -> None:
-    """Writes the bad rows of a file as JSON lines with the keys file, line, reason and raw.
+def write_quarantine(path: Path, bad_rows: Iterable[tuple[str, BadRow]]) -> None:
+    """Writes bad rows as JSON lines with the keys file, line, reason and raw.
 
     The file appears whole or not at all, and takes the place of an earlier one.
 
     Args:
         path: Path. The file to write; its folder is made if it is missing.
-        source_path: str. The file that the rows came from.
-        bad_rows: iterable of BadRow.
+        bad_rows: iterable of (file that the row came from, BadRow).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    entries = ({"file": source_path, "line": row.line, "reason": row.reason, "raw": row.raw} for row in bad_rows)
+    entries = ({"file": file, "line": row.line, "reason": row.reason, "raw": row.raw} for file, row in bad_rows)
     atomic.write(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))

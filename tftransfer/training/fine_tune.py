@@ -119,6 +119,7 @@ def fit_encoded(
     where: Callable[[int], str] = str,
     save: Callable[[int], None] | None = None,
     log_directory: Path | None = None,
+    on_rates: Callable[[list[RateRow]], None] | None = None,
 ) -> Trained:
     """As `fine_tune`, over encoded examples.
 
@@ -132,9 +133,12 @@ def fit_encoded(
         where: callable. From an example's index to a text that names it. Defaults to str.
         save: callable. Called with the epoch after each better one. Defaults to None.
         log_directory: Path. For TensorBoard. Defaults to None: no logs.
+        on_rates: callable. Called with the applied table before the first step. Defaults to None.
     """
     plan = BatchPlan(len(train), training.batch_size, training.seed)
     rows = compile_model(model, strategy, training, plan.steps_per_epoch * training.epochs)
+    if on_rates is not None:
+        on_rates(rows)
 
     def rows_of(epoch: int, step: int) -> str:
         return ", ".join(where(int(row)) for row in plan.rows(epoch, step))

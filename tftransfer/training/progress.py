@@ -8,7 +8,12 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["progress"]
+__all__ = ["note", "progress"]
+
+
+def note(text: str) -> None:
+    """Tells a person something, on standard error."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def progress() -> keras.callbacks.Callback:
@@ -35,10 +40,10 @@ class _Lines(keras.callbacks.Callback):
         if time.monotonic() - self.last >= self.interval:
             self.last = time.monotonic()
             step = f"step {batch + 1}/{self.params['steps']}"
-            print(f"{self.epoch}  {step}  {_summary(logs or {})}", file=sys.stderr, flush=True)
+            note(f"{self.epoch}  {step}  {_summary(logs or {})}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        print(f"{self.epoch}  {_summary(logs or {})}", file=sys.stderr, flush=True)
+        note(f"{self.epoch}  {_summary(logs or {})}")
 
 
 class _Bar(keras.callbacks.Callback):

@@ -1,0 +1,19 @@
+"""`tftransfer evaluate`."""
+
+from pathlib import Path
+
+import click
+
+from tftransfer.cli.output import as_json, echo_json, metrics_text
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), help="Labelled file.  [default: the run's test data]")
+@as_json
+def evaluate(run: Path, data: Path | None, as_json: bool) -> None:
+    """Print the metrics of a RUN's model on labelled data."""
+    from tftransfer import experiment
+
+    metrics = experiment.evaluate(run, data)
+    echo_json(metrics) if as_json else click.echo(metrics_text(metrics))

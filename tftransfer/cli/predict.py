@@ -1,0 +1,52 @@
+"""`tftransfer predict`."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+
+@contextmanager
+def _as_file(path: Path) -> Iterator[Path]:
+    """Gives a file's path; for "-", that of a temporary file with what came from standard input."""
+    if str(path) != "-":
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        spooled = Path(folder) / "standard_input"
+        with spooled.open("wb") as file:
+            shutil.copyfileobj(click.get_binary_stream("stdin"), file)
+        yield spooled
+
+
+def _field(value: object) -> str:
+    text = f"{value:.6f}" if isinstance(value, float) else str(value)
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default=Path("-"))
+@click.option("--format", "data_format", help="Data format of FILE.  [default: by its name; plain lines for -]")
+@click.option("--output", type=click.Choice(["jsonl", "tsv"]), default="jsonl", show_default=True, help="What to print.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Texts at a time.")
+def predict(run: Path, file: Path, data_format: str | None, output: str, batch_size: int) -> None:
+    """Answer every text of FILE (or standard input, a text a line) with a RUN's model."""
+    from tftransfer import experiment
+
+    with _as_file(file) as path:
+        chosen = data_format or ("lines" if str(file) == "-" else None)
+        header: list[str] = []
+        for answer in experiment.predict(run, path, format=chosen, batch_size=batch_size):
+            if output == "jsonl":
+                click.echo(json.dumps(answer, ensure_ascii=False))
+                continue
+            fields = {name: value for name, value in answer.items() if not isinstance(value, dict)}
+            if not header:
+                header = list(fields)
+                click.echo("\t".join(header))
+            click.echo("\t".join(_field(value) for value in fields.values()))

@@ -1,0 +1,314 @@
+"""A run from its config to its artefact: fit, evaluate, predict, export; the command line calls these functions."""
+
+import dataclasses
+import importlib.metadata
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tftransfer import atomic, config, registry, weights, yaml_file
+from tftransfer.backbones.checkpoint import Checkpoint
+from tftransfer.data.examples import Examples
+from tftransfer.data.pipeline import EncodedExamples
+from tftransfer.data.quarantine import write_quarantine
+from tftransfer.data.read import infer_format
+from tftransfer.errors import RunDirectoryError
+from tftransfer.evaluation import plots
+from tftransfer.evaluation.tables import table
+from tftransfer.export.savedmodel import export as export_model
+from tftransfer.model import TransferModel, build
+from tftransfer.run_directory import RunDirectory
+from tftransfer.splits import Splits, read_file, read_splits, sift_answers
+from tftransfer.tasks.task import Task
+from tftransfer.training.distribution import distribution
+from tftransfer.training.fine_tune import Trained, fit_encoded
+from tftransfer.training.progress import note, progress
+
+__all__ = ["evaluate", "export", "fit", "load", "predict"]
+
+_PACKAGES = ("tftransfer", "tensorflow", "keras", "tensorflow-text", "transformers", "tokenizers", "numpy")
+
+
+def fit(experiment: config.Experiment, run: str | Path, *, overwrite: bool = False, dry_run: bool = False) -> dict[str, Any]:
+    """Fine-tunes, evaluates and exports; everything it makes is in the run directory.
+
+    Args:
+        experiment: Experiment. See `tftransfer.config.load`.
+        run: str or Path. The run directory.
+        overwrite: bool. Whether an earlier run there is replaced. Defaults to False.
+        dry_run: bool. Build everything, train for one step, and write nothing. Defaults to False.
+
+    Returns:
+        A JSON-able summary: `run`, `best_epoch`, `metrics` by split, `train_seconds`, `export`.
+
+    Raises:
+        TFTransferError: see the classes of `tftransfer.errors`; nothing is left behind that is not whole.
+    """
+    RunDirectory.check(run, overwrite or dry_run)
+    keras.utils.set_random_seed(experiment.training.seed)
+    splits = read_splits(experiment.data)
+    task = _task(experiment.task).resolve(splits.examples["train"].columns)
+    sift_answers(task, splits, experiment.data.on_bad_rows)
+    checkpoint = Checkpoint.find(experiment.model.checkpoint, experiment.model.revision)
+    with distribution(experiment.distribution.name, experiment.distribution.devices).scope():
+        model = _build(experiment, checkpoint, task)
+    encoded = {name: model.encode(part, training=name == "train") for name, part in splits.examples.items()}
+    _describe_data(splits, encoded)
+    if dry_run:
+        return _one_step(model, experiment, encoded["train"])
+    with RunDirectory.create(run, overwrite) as directory:
+        _write_inputs(directory, experiment, model, splits, encoded)
+        start = time.monotonic()
+        trained = _train(directory, experiment, model, encoded, splits)
+        seconds = round(time.monotonic() - start, 1)
+        metrics = _judge(directory, model, splits.examples, encoded, trained)
+        summary = {"run": str(run), "best_epoch": trained.best_epoch, "metrics": metrics, "train_seconds": seconds}
+        if experiment.export.enabled:
+            summary["export"] = str(_export(directory, model, splits.examples))
+    return summary
+
+
+def load(run: str | Path) -> TransferModel:
+    """Returns the model of a run with its best weights.
+
+    Args:
+        run: str or Path. The run directory.
+
+    Raises:
+        RunDirectoryError: if there is no such run, it has no weights, or they were damaged.
+    """
+    directory = RunDirectory.open(run)
+    experiment = config.load(directory.config)
+    checkpoint = Checkpoint(directory.checkpoint, experiment.model.checkpoint)
+    model = _build(experiment, checkpoint, _task(directory.read("task")), pretrained=False)
+    weights.restore(model, directory.weights)
+    return model
+
+
+def evaluate(run: str | Path, data: str | Path | None = None) -> dict[str, Any]:
+    """Returns the metrics of a run's model on labelled data.
+
+    Args:
+        run: str or Path. The run directory.
+        data: str or Path. A file with the columns of the run's test (or else training) data. Defaults to None: the
+            run's test data, or else its validation data.
+
+    Returns:
+        The task's metrics; for classification `accuracy`, `macro_f1`, `per_class` and more.
+    """
+    experiment = config.load(RunDirectory.open(run).config)
+    model = load(run)
+    if data is None:
+        examples = _evaluation_split(experiment.data, run)
+    else:
+        block = experiment.data.test or experiment.data.train
+        examples, _ = read_file({**_columns(block), "path": str(data)}, "error")
+    return _report(model, examples, model.encode(examples)).metrics()
+
+
+def predict(
+    run: str | Path, path: str | Path, *, format: str | None = None, batch_size: int = 32
+) -> Iterator[dict[str, Any]]:
+    """Yields one answer for each text of a file, in the file's order.
+
+    Args:
+        run: str or Path. The run directory.
+        path: str or Path. A file with the text columns of the run's training data, or plain text, a text a line.
+        format: str. A data format. Defaults to None: by the file's name.
+        batch_size: int. Texts at a time. Defaults to 32.
+    """
+    block = config.load(RunDirectory.open(run).config).data.train
+    name = format or infer_format(path)
+    wanted = {} if name == "lines" else {k: v for k, v in _columns(block).items() if k in ("text", "text_pair")}
+    examples, _ = read_file({**wanted, "path": str(path), "format": name, "label": None}, "error")
+    model = load(run)
+    for start in range(0, len(examples), 32 * batch_size):
+        part = examples.take(np.arange(start, min(start + 32 * batch_size, len(examples))))
+        answers = model.task.decode(model.predict_scores(part, batch_size))
+        for row, answer in enumerate(answers):
+            yield {**{role: values[row] for role, values in part.columns.items()}, **answer}
+
+
+def export(run: str | Path) -> Path:
+    """Exports a run's model once more, as the next version; returns the version directory."""
+    directory = RunDirectory.open(run)
+    experiment = config.load(directory.config)
+    return _export(directory, load(run), {"validation": _evaluation_split(experiment.data, run)})
+
+
+def _task(block: dict[str, Any]) -> Task:
+    return registry.tasks.build(*_named(block))
+
+
+def _columns(block: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in block.items() if k not in ("path", "format")}
+
+
+def _build(
+    experiment: config.Experiment, checkpoint: Checkpoint, task: Task, *, pretrained: bool = True
+) -> TransferModel:
+    return build(
+        checkpoint,
+        task,
+        max_length=min(experiment.model.max_length, checkpoint.config.max_positions),
+        precision=experiment.training.precision,
+        weights=pretrained,
+    )
+
+
+def _describe_data(splits: Splits, encoded: dict[str, EncodedExamples]) -> None:
+    rows = []
+    for name, part in splits.examples.items():
+        tokens = np.diff(encoded[name].tokens.offsets)
+        cut = float(np.mean(encoded[name].tokens.truncated))
+        rows.append([name, f"{len(part):,}", f"{tokens.mean():.0f}", f"{tokens.max()}", f"{cut:.1%}"])
+    note(table(["data", "examples", "mean tokens", "longest", "truncated"], rows))
+    if splits.bad_rows:
+        note(f"{len(splits.bad_rows)} bad rows were skipped")
+
+
+def _one_step(model: TransferModel, experiment: config.Experiment, train: EncodedExamples) -> dict[str, Any]:
+    rows = np.arange(min(experiment.training.batch_size, len(train)))
+    tokens = type(train.tokens)(
+        input_ids=train.tokens.input_ids,
+        token_type_ids=train.tokens.token_type_ids,
+        offsets=train.tokens.offsets[: len(rows) + 1],
+        truncated=train.tokens.truncated[: len(rows)],
+    )
+    first = dataclasses.replace(
+        train, tokens=tokens, targets=train.targets[rows], weights=None if train.weights is None else train.weights[rows]
+    )
+    start = time.monotonic()
+    strategy = registry.strategies.build(*_named(experiment.strategy))
+    training = experiment.training.model_copy(update={"epochs": 1, "warmup": 0, "patience": None})
+    trained = fit_encoded(model, first, None, strategy=strategy, training=training)
+    note(_rate_table(trained.rates))
+    return {
+        "dry_run": True,
+        "loss": trained.history["loss"][0],
+        "first_step_seconds": round(time.monotonic() - start, 2),
+        "steps": -(-len(train) // experiment.training.batch_size) * experiment.training.epochs,
+    }
+
+
+def _named(block: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return block["name"], {k: v for k, v in block.items() if k != "name"}
+
+
+def _write_inputs(
+    directory: RunDirectory,
+    experiment: config.Experiment,
+    model: TransferModel,
+    splits: Splits,
+    encoded: dict[str, EncodedExamples],
+) -> None:
+    """Writes what the run is made from, before it is made."""
+    atomic.write(directory.config, yaml_file.dump(config.to_dict(experiment)))
+    directory.write("task", {"name": model.task.name, **dataclasses.asdict(model.task)})  # type: ignore[call-overload]
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    directory.write("environment", {"python": platform.python_version(), "platform": platform.platform(), **versions})
+    files = {
+        name: {
+            "path": part.path,
+            "examples": len(part),
+            "fingerprint": part.fingerprint,
+            "truncated": int(encoded[name].tokens.truncated.sum()),
+        }
+        for name, part in splits.examples.items()
+    }
+    directory.write("data", {**files, "skipped": len(splits.bad_rows)})
+    if splits.bad_rows:
+        write_quarantine(directory.quarantine, splits.bad_rows)
+    model.checkpoint.describe(directory.checkpoint)
+    model.tokenizer.save(directory.checkpoint)
+
+
+def _train(
+    directory: RunDirectory,
+    experiment: config.Experiment,
+    model: TransferModel,
+    encoded: dict[str, EncodedExamples],
+    splits: Splits,
+) -> Trained:
+    trained = fit_encoded(
+        model,
+        encoded["train"],
+        encoded.get("validation"),
+        strategy=registry.strategies.build(*_named(experiment.strategy)),
+        training=experiment.training,
+        callbacks=[progress()],
+        where=splits.examples["train"].where,
+        save=lambda epoch: weights.save(model, directory.weights, epoch),
+        log_directory=directory.logs,
+        on_rates=lambda rates: _announce_rates(directory, rates),
+    )
+    directory.write("history", trained.history)
+    return trained
+
+
+def _announce_rates(directory: RunDirectory, rates: Any) -> None:
+    text = _rate_table(rates)
+    atomic.write(directory.path / "rates.txt", text + "\n")
+    note(text)
+
+
+def _rate_table(rates: Any) -> str:
+    rows = [[row.pattern or "(the rest)", f"{row.rate:g}", f"{row.variables:,}", f"{row.parameters:,}"] for row in rates]
+    moving = sum(row.parameters for row in rates if row.rate > 0)
+    total = sum(row.parameters for row in rates)
+    shares = f"{moving:,} of {total:,} parameters are trained ({moving / max(total, 1):.1%})"
+    return table(["variables", "rate", "count", "parameters"], rows) + "\n" + shares
+
+
+def _report(model: TransferModel, examples: Examples, encoded: EncodedExamples) -> Any:
+    columns = examples.columns
+    pairs = columns.get("text_pair")
+    texts = columns["text"] if pairs is None else [f"{a} ⏐ {b}" for a, b in zip(columns["text"], pairs, strict=True)]
+    return registry.reports.get(model.task.report)(
+        labels=list(model.task.labels or ()),
+        targets=encoded.targets,
+        scores=model.predict_scores(encoded),
+        texts=texts,
+        origins=[examples.where(row) for row in range(len(examples))],
+    )
+
+
+def _judge(
+    directory: RunDirectory,
+    model: TransferModel,
+    examples: dict[str, Examples],
+    encoded: dict[str, EncodedExamples],
+    trained: Trained,
+) -> dict[str, Any]:
+    """Writes the report and the metrics of every split but the training data."""
+    metrics = {}
+    for name in ("validation", "test"):
+        if name in examples:
+            report = _report(model, examples[name], encoded[name])
+            report.write(directory.report / name)
+            metrics[name] = report.metrics()
+    directory.write("metrics", {"best_epoch": trained.best_epoch, **metrics})
+    directory.report.mkdir(exist_ok=True)
+    plots.history(directory.report / "history.png", trained.history)
+    return metrics
+
+
+def _evaluation_split(data: config.Data, run: str | Path) -> Examples:
+    examples = read_splits(data).examples
+    for name in ("test", "validation"):
+        if name in examples:
+            return examples[name]
+    raise RunDirectoryError(f"{run}: this run has neither test nor validation data. Name a file with --data FILE.")
+
+
+def _export(directory: RunDirectory, model: TransferModel, examples: dict[str, Examples]) -> Path:
+    part = examples.get("test") or examples.get("validation") or examples["train"]
+    sample = part.take(np.arange(min(len(part), 200)))
+    pairs: Sequence[str] | None = sample.columns.get("text_pair")
+    note("exporting: comparing tokenizers, and predictions in a fresh process")
+    return export_model(model, directory.export, texts=sample.columns["text"], text_pairs=pairs, pair=pairs is not None)

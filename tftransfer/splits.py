@@ -1,0 +1,75 @@
+"""The examples of an experiment: its files read, split, and sifted for answers that the task does not know."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tftransfer import config, registry
+from tftransfer.data.examples import Examples
+from tftransfer.data.read import infer_format
+from tftransfer.data.source import BadRow, read_source
+from tftransfer.errors import DataError
+from tftransfer.tasks.task import Task
+
+__all__ = ["Splits", "read_file", "read_splits", "sift_answers"]
+
+
+@dataclasses.dataclass
+class Splits:
+    """The examples of an experiment, and the rows that were left out of them.
+
+    Args:
+        examples: dict of "train", "validation", "test" -> Examples; a split that is not given is absent.
+        bad_rows: list of (file, BadRow).
+    """
+
+    examples: dict[str, Examples]
+    bad_rows: list[tuple[str, BadRow]]
+
+
+def read_file(block: dict[str, Any], on_bad_rows: Any) -> tuple[Examples, list[BadRow]]:
+    """Returns the examples of a data block of the config, and its bad rows.
+
+    Args:
+        block: dict. `path`, `format` (default: by the name) and the options of the format.
+        on_bad_rows: "error" or "skip".
+    """
+    name = block.get("format") or infer_format(block["path"])
+    source = registry.sources.build(name, {k: v for k, v in block.items() if k != "format"})
+    return read_source(source, on_bad_rows=on_bad_rows)
+
+
+def read_splits(data: config.Data) -> Splits:
+    """Returns the examples of every split that the config names."""
+    splits = Splits({}, [])
+    for name in ("train", "validation", "test"):
+        block = getattr(data, name)
+        if block is None or "split" in block:
+            continue
+        splits.examples[name], bad = read_file(block, data.on_bad_rows)
+        splits.bad_rows += [(block["path"], row) for row in bad]
+    if data.validation is not None and "split" in data.validation:
+        cut = config.Split.model_validate(data.validation)
+        train, validation = splits.examples["train"].split(1 - cut.split, cut.seed)
+        splits.examples |= {"train": train, "validation": validation}
+    return splits
+
+
+def sift_answers(task: Task, splits: Splits, on_bad_rows: str) -> None:
+    """Takes out the rows whose answers the task does not know, or raises if bad rows are errors."""
+    problems = {name: task.problems(part.columns) for name, part in splits.examples.items()}
+    if on_bad_rows == "error" and any(problems.values()):
+        shown = [
+            f"{splits.examples[name].where(row)}: {reason}" for name, rows in problems.items() for row, reason in rows.items()
+        ]
+        raise DataError(
+            "\n".join([f"{len(shown)} rows have answers that the training data or the config do not know:", *shown[:20]])
+            + "\nCorrect them, name all labels in task.labels, or set data.on_bad_rows to skip."
+        )
+    for name, rows in problems.items():
+        part = splits.examples[name]
+        splits.bad_rows += [(part.path, BadRow(int(part.lines[row]), reason, "")) for row, reason in rows.items()]
+        splits.examples[name] = part.take(np.setdiff1d(np.arange(len(part)), list(rows)))
+        if not len(splits.examples[name]):
+            raise DataError(f"{part.path}: no row is left after leaving out those with unknown answers.")
