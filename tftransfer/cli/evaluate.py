@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from tftransfer.cli.output import as_json, echo_json, metrics_text
+from tftransfer.cli.quiet import load_tensorflow
 
 
 @click.command()
@@ -13,6 +14,7 @@ from tftransfer.cli.output import as_json, echo_json, metrics_text
 @as_json
 def evaluate(run: Path, data: Path | None, as_json: bool) -> None:
     """Print the metrics of a RUN's model on labelled data."""
+    load_tensorflow()
     from tftransfer import experiment
 
     metrics = experiment.evaluate(run, data)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from tftransfer.cli.output import as_json, echo_json
+from tftransfer.cli.quiet import load_tensorflow
 
 
 @click.command()
@@ -12,6 +13,7 @@ from tftransfer.cli.output import as_json, echo_json
 @as_json
 def export(run: Path, as_json: bool) -> None:
     """Write the next SavedModel version of a RUN, for TF Serving."""
+    load_tensorflow()
     from tftransfer import experiment
 
     version = experiment.export(run)

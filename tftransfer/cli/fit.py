@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from tftransfer.cli.output import as_json, echo_json, metrics_text
+from tftransfer.cli.quiet import load_tensorflow
 
 
 @click.command()
@@ -30,6 +31,7 @@ def fit(
     from tftransfer.run_directory import RunDirectory
 
     RunDirectory.check(directory, overwrite or dry_run)
+    load_tensorflow()
     from tftransfer import experiment as experiments
 
     summary = experiments.fit(experiment, directory, overwrite=overwrite, dry_run=dry_run)

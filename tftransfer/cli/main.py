@@ -27,8 +27,6 @@ def main() -> None:
 
     Exit codes: 0 done; 1 failed; 2 wrong usage, config or run directory; 3 data invalid; 130 interrupted.
     """
-    # TensorFlow reads it when it is loaded, which no command has done yet.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 for _command in (fit, evaluate, predict, export, show, list_entries):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from tftransfer.cli.quiet import load_tensorflow
+
 
 @contextmanager
 def _as_file(path: Path) -> Iterator[Path]:
@@ -36,6 +38,7 @@ def _field(value: object) -> str:
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Texts at a time.")
 def predict(run: Path, file: Path, data_format: str | None, output: str, batch_size: int) -> None:
     """Answer every text of FILE (or standard input, a text a line) with a RUN's model."""
+    load_tensorflow()
     from tftransfer import experiment
 
     with _as_file(file) as path:

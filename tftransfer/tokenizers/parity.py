@@ -59,7 +59,7 @@ def differences(
         actual = {name: value.numpy() for name, value in module(*map(tf.constant, columns)).items()}
         for i, row in enumerate(zip(*columns, strict=True)):
             wanted = slice(expected.offsets[i], expected.offsets[i + 1])
-            # Compared where the mask says token, and its padding must not be more than that.
+            # The mask says which ids are tokens, so a wrong mask is a difference too.
             real = actual["attention_mask"][i] == 1
             ids, types = actual["input_ids"][i][real], actual["token_type_ids"][i][real]
             same = np.array_equal(ids, expected.input_ids[wanted])

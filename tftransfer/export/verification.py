@@ -1,0 +1,161 @@
+"""The proof that an artefact answers like the model it was made of: first the tokens, then the scores."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tftransfer.data.examples import Examples
+from tftransfer.errors import ExportError
+from tftransfer.export.warmup import read_warmup
+from tftransfer.tokenizers import parity
+
+__all__ = ["answers_of", "check_answers", "check_tokens", "tolerance_of"]
+
+_BATCH = 32
+_SHOWN = 5
+
+
+def check_tokens(model: Any, tokenizer: tf.Module, columns: Mapping[str, Sequence[str]]) -> int:
+    """Compares the tokenizer in the graph with the one that the model was trained with.
+
+    Args:
+        model: TransferModel.
+        tokenizer: tf.Module. The one in the graph.
+        columns: dict. "text", and "text_pair" for a model over pairs: the user's own texts. A fixed list of texts that
+            tokenizers disagree on is added.
+
+    Returns:
+        How many rows were compared.
+
+    Raises:
+        ExportError: if a row has other tokens.
+    """
+    hard = parity.torture()
+    # Each hard text with the next one, so that long and short ones meet.
+    added = {"text": hard, "text_pair": hard[1:] + hard[:1]}
+    rows = [[*texts, *added[key]] for key, texts in columns.items()]
+    found = parity.differences(model.tokenizer, tokenizer, *rows, max_length=model.max_length)
+    if found:
+        raise ExportError(
+            f"Expected the tokenizer in the graph to answer what the model was trained with; on {len(found)} of "
+            f"{len(rows[0])} texts it does not:\n"
+            + "\n".join(
+                f"  {d.text[:60]!r}: expected ids {d.expected[:12]}, found {d.actual[:12]}" for d in found[:_SHOWN]
+            )
+            + "\nNothing was exported. Please report the text and the checkpoint."
+        )
+    return len(rows[0])
+
+
+def tolerance_of(model: Any) -> float:
+    """Returns how far scores may be apart: 1e-5, and 2e-2 for a model that computes in half precision.
+
+    bfloat16 has 8 bits of precision, so that another order of the same additions shows in the scores.
+    """
+    return 1e-5 if {layer.compute_dtype for layer in model.layers} <= {"float32", "int32"} else 2e-2
+
+
+def check_answers(model: Any, directory: Path, columns: Mapping[str, Sequence[str]], tolerance: float) -> float:
+    """Compares the artefact's answers, given in a process of its own, with the model's.
+
+    Args:
+        model: TransferModel.
+        directory: Path. The SavedModel, with its warmup requests.
+        columns: dict. "text", and "text_pair" for a model over pairs.
+        tolerance: float. Greatest difference between scores.
+
+    Returns:
+        The greatest difference between scores that there was.
+
+    Raises:
+        ExportError: if the process ends, a score is further off, or an answer is not the one that its scores say.
+    """
+    served = answers_of(directory, columns, warmup=read_warmup(directory))["outputs"]
+    texts = list(columns["text"])
+    with _full_float32():
+        examples = Examples({key: list(values) for key, values in columns.items()}, "<texts>", np.arange(len(texts)))
+        expected = model.predict_scores(examples)
+    actual = np.asarray(served["scores"], "float32")
+    if actual.shape != expected.shape:
+        raise ExportError(f"Expected scores of shape {expected.shape} from the artefact, found {actual.shape}.")
+    apart = np.abs(actual - expected).reshape(len(texts), -1).max(axis=1)
+    _refuse(~(apart <= tolerance), texts, expected, actual, f"scores within {tolerance:g} of the model's")  # NaN too
+    # Whatever the rounding, the label must be the one of the scores beside it.
+    decoded = [answer.get("label") for answer in model.task.decode(actual)]
+    wrong = np.array([label != name for label, name in zip(served.get("label", decoded), decoded, strict=True)])
+    _refuse(wrong, texts, decoded, served.get("label", decoded), "the label of the highest score")
+    return float(apart.max())
+
+
+def answers_of(
+    directory: Path,
+    columns: Mapping[str, Sequence[str]],
+    *,
+    warmup: Sequence[tuple[str, Mapping[str, Sequence[str]]]] = (),
+    python: str = sys.executable,
+) -> dict[str, Any]:
+    """Returns what the artefact answers in a fresh process that knows TensorFlow and TensorFlow Text only.
+
+    Args:
+        directory: Path. The SavedModel.
+        columns: dict. Input key -> texts.
+        warmup: sequence of (signature, input key -> texts). Sent first; they only have to run. Defaults to ().
+        python: str. The interpreter. Defaults to this one.
+
+    Returns:
+        A dict: `outputs`, from output key to a list with one value a text, and `tensorflow_version`.
+
+    Raises:
+        ExportError: if the process fails.
+    """
+    script = Path(__file__).with_name("fresh_process.py")
+    # On the CPU, as most servers; a GPU's memory is already taken by this process.
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    request = {
+        "directory": str(directory.resolve()),
+        "columns": {key: list(values) for key, values in columns.items()},
+        "batch_size": _BATCH,
+        "warmup": [(name, dict(texts)) for name, texts in warmup],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answered = Path(folder, "request.json"), Path(folder, "answer.json")
+        asked.write_text(json.dumps(request), encoding="utf-8")
+        command = [python, "-P", str(script), str(asked), str(answered)]
+        ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        if ended.returncode != 0:
+            raise ExportError(
+                f"Expected the artefact to load and answer in a process of its own; it ended with {ended.returncode}:\n  "
+                + "\n  ".join(ended.stderr.strip().splitlines()[-_SHOWN:])
+            )
+        return json.loads(answered.read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def _full_float32() -> Iterator[None]:
+    """Has a GPU multiply float32 in full, as a CPU does, so that the two can be compared."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
+def _refuse(wrong: np.ndarray, texts: Sequence[str], expected: Any, actual: Any, wanted: str) -> None:
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        shown = [f"  {texts[row][:60]!r}: expected {expected[row]}, found {actual[row]}" for row in rows[:_SHOWN]]
+        raise ExportError(
+            f"Expected {wanted}; the artefact answers {len(rows)} of {len(texts)} texts otherwise:\n"
+            + "\n".join(shown)
+            + "\nNothing was exported. Was the model changed while it was exported? Otherwise please report it."
+        )
