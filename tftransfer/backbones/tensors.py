@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401 - gives NumPy the bfloat16 that safetensors asks it for
 import numpy as np
 import safetensors
 

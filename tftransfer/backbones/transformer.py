@@ -1,8 +1,16 @@
 """The numbers that describe one Transformer, whatever its family."""
 
 import dataclasses
+from typing import Annotated
+
+import pydantic
 
 __all__ = ["TransformerConfig"]
+
+# Strict, for `"32"` or `true` in a config.json is a mistake, not a number.
+_Count = Annotated[int, pydantic.Field(gt=0, strict=True)]
+_Rate = Annotated[float, pydantic.Field(ge=0, le=1, strict=True)]
+_Constant = Annotated[float, pydantic.Field(ge=0, strict=True, allow_inf_nan=False)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,17 +34,17 @@ class TransformerConfig:
         pad_token_id: int. Id of the padding token.
     """
 
-    vocab_size: int
-    hidden_size: int
-    num_layers: int
-    num_heads: int
-    intermediate_size: int
+    vocab_size: _Count
+    hidden_size: _Count
+    num_layers: _Count
+    num_heads: _Count
+    intermediate_size: _Count
     activation: str
-    layer_norm_epsilon: float
-    max_positions: int
-    type_vocab_size: int
-    hidden_dropout: float
-    attention_dropout: float
-    classifier_dropout: float
-    initializer_range: float
+    layer_norm_epsilon: _Constant
+    max_positions: _Count
+    type_vocab_size: _Count
+    hidden_dropout: _Rate
+    attention_dropout: _Rate
+    classifier_dropout: _Rate
+    initializer_range: _Constant
     pad_token_id: int

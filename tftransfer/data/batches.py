@@ -13,9 +13,14 @@ __all__ = ["BatchPlan", "TokenRows", "pad"]
 class TokenRows(Protocol):
     """Tokenized rows of different lengths, end to end; row i is `offsets[i]:offsets[i + 1]`."""
 
-    input_ids: np.ndarray
-    token_type_ids: np.ndarray
-    offsets: np.ndarray
+    @property
+    def input_ids(self) -> np.ndarray: ...
+
+    @property
+    def token_type_ids(self) -> np.ndarray: ...
+
+    @property
+    def offsets(self) -> np.ndarray: ...
 
 
 @dataclasses.dataclass(frozen=True)

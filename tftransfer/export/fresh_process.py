@@ -1,10 +1,10 @@
 """Answers texts with a SavedModel as a server would: run as a script, in a process that knows nothing of tftransfer.
 
-    python -P fresh_process.py REQUEST.json ANSWER.json
+    python fresh_process.py REQUEST.json ANSWER.json
 
-The request: `directory`, `columns` (input key -> texts), `batch_size`, and `warmup`, a list of (signature, columns) that
-only have to run. The answer: `outputs` (output key -> values) and `tensorflow_version`. It runs on the TensorFlow of old
-servers too.
+The request: `directory`, `columns` (input key -> texts), `batch_size`, and `warmup`, a list of (signature, columns)
+that only have to run. The answer: `outputs` (output key -> values) and `tensorflow_version`. It runs on the TensorFlow
+of old servers too.
 """
 
 import json

@@ -47,7 +47,8 @@ def lint(
     Args:
         directory: str or Path. Holds `saved_model.pb`.
         server: str. Version of TF Serving to check for. Defaults to "2.12".
-        inputs: sequence of str. The input keys that `serving_default` must have. Defaults to None: any but made-up ones.
+        inputs: sequence of str. The input keys that `serving_default` must have. Defaults to None: any but made-up
+            ones.
         outputs: sequence of str. The same for its output keys. Defaults to None.
 
     Returns:

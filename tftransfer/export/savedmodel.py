@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,8 +69,7 @@ def export(
         raise ExportError(f"{base}: expected a directory, found a file. Choose another place for the SavedModel.")
     base.mkdir(parents=True, exist_ok=True)
     # A server ignores names that are no numbers.
-    partial = base / f".tmp-{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)  # of an earlier process of the same number, which was killed
+    partial = base / f".tmp-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         _build(model, partial, columns)
         return _publish(partial, base)

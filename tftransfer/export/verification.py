@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -117,7 +118,6 @@ def answers_of(
     Raises:
         ExportError: if the process fails.
     """
-    script = Path(__file__).with_name("fresh_process.py")
     # On the CPU, as most servers; a GPU's memory is already taken by this process.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     request = {
@@ -129,11 +129,13 @@ def answers_of(
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder, "request.json"), Path(folder, "answer.json")
         asked.write_text(json.dumps(request), encoding="utf-8")
-        command = [python, "-P", str(script), str(asked), str(answered)]
+        # A copy, since Python looks for modules beside the script, and beside the original is tftransfer.
+        script = shutil.copy(Path(__file__).with_name("fresh_process.py"), folder)
+        command = [python, script, str(asked), str(answered)]
         ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if ended.returncode != 0:
             raise ExportError(
-                f"Expected the artefact to load and answer in a process of its own; it ended with {ended.returncode}:\n  "
+                f"Expected the artefact to load and answer in another process; it ended with {ended.returncode}.\n  "
                 + "\n  ".join(ended.stderr.strip().splitlines()[-_SHOWN:])
             )
         return json.loads(answered.read_text(encoding="utf-8"))

@@ -43,7 +43,7 @@ def write_warmup(directory: Path, inputs: Sequence[str], signature: str = "servi
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for batch in batches:
-            writer.write(record({key: batch for key in inputs}, signature))
+            writer.write(record(dict.fromkeys(inputs, batch), signature))
     return len(batches)
 
 

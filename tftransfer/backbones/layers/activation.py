@@ -8,7 +8,7 @@ import keras
 from tftransfer.errors import CheckpointError
 from tftransfer.registry import suggest
 
-__all__ = ["ACTIVATIONS", "activation"]
+__all__ = ["ACTIVATIONS", "find_activation"]
 
 
 def _gelu_erf(x: Any) -> Any:
@@ -37,7 +37,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def activation(name: str) -> Callable[[Any], Any]:
+def find_activation(name: str) -> Callable[[Any], Any]:
     """Returns the function of that name.
 
     Raises:

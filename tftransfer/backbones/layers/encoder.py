@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from tftransfer.backbones.layers.activation import activation
+from tftransfer.backbones.layers.activation import find_activation
 from tftransfer.backbones.layers.attention import SelfAttention, attention_bias
 from tftransfer.backbones.layers.frozen import dropout_is_active
 
@@ -50,6 +50,7 @@ class TransformerLayer(keras.layers.Layer):
         self.num_heads = num_heads
         self.intermediate_size = intermediate_size
         self.activation = activation
+        self.activation_function = find_activation(activation)
         self.layer_norm_epsilon = layer_norm_epsilon
         self.hidden_dropout = hidden_dropout
         self.attention_dropout = attention_dropout
@@ -81,7 +82,7 @@ class TransformerLayer(keras.layers.Layer):
         training = dropout_is_active(self, training)
         attended = self.dropout(self.attention(hidden, bias, training=training), training=training)
         hidden = self.attention_norm(hidden + attended)
-        inner = activation(self.activation)(self.intermediate(hidden))
+        inner = self.activation_function(self.intermediate(hidden))
         return self.output_norm(hidden + self.dropout(self.output_dense(inner), training=training))
 
     def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[int | None, ...]:
