@@ -13,23 +13,23 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 for _threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_threads, "2")
 
-import numpy as np
-import pytest
-import safetensors.numpy
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import safetensors.numpy  # noqa: E402
 
 _SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _WORDS = """
-a about account after again all am an and any are arrived as at back bad be because been before bill blue book box broken
-but buy by bye call can cancel card change charged chair city code color come could cup damaged day days delay delivered
-delivery did do does door down email error even ever every film first five for four found friend from get give go good
-great had hand has have he hello help her here his hot hour how i if in is it its item just key know lamp large last late
-like little long look lost love made make many may me message missing money month more most much must my name need never
-new no not nothing now of off old on one only open or order other our out over pack paid parcel password pay phone please
-price product question quite rather really red refund return right said same say second see send sent she ship shipping
-should size small so some still stop store such table take tell than thank that the their them then there they thing think
-this three time to today too two under until up us very wait want was watch way we week well were what when where which
-while white who why will wish with work would wrong year yes yet you your
-""".split()
+a about account after again all am an and any are arrived as at back bad be because been before bill blue book box
+broken but buy by bye call can cancel card change charged chair city code color come could cup damaged day days delay
+delivered delivery did do does door down email error even ever every film first five for four found friend from get
+give go good great had hand has have he hello help her here his hot hour how i if in is it its item just key know lamp
+large last late like little long look lost love made make many may me message missing money month more most much must
+my name need never new no not nothing now of off old on one only open or order other our out over pack paid parcel
+password pay phone please price product question quite rather really red refund return right said same say second see
+send sent she ship shipping should size small so some still stop store such table take tell than thank that the their
+them then there they thing think this three time to today too two under until up us very wait want was watch way we
+week well were what when where which while white who why will wish with work would wrong year yes yet you your
+""".split()  # noqa: SIM905 - a list of 250 strings is no easier to read
 _ENDINGS = ["##able", "##ed", "##en", "##er", "##es", "##est", "##ful", "##ing", "##ion", "##less", "##ly", "##ment"]
 
 

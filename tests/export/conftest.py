@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 import tftransfer
 
 HIDDEN, INTERMEDIATE, LAYERS, POSITIONS = 32, 64, 2, 64
-WORDS = "hello world the par ##cel came late again it works thank you good bad wait ##ing".split()
+WORDS = ["hello", "world", "the", "par", "##cel", "came", "late", "again", "it", "works", "thank", "you", "good", "bad"]
 LABELS = ["bad", "good", "so so"]
 
 

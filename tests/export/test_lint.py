@@ -49,7 +49,7 @@ def test_python_in_the_graph_is_refused(tmp_path: Path, wrap: Any) -> None:
         length = wrap(lambda x: x, [tf.strings.length(text)], tf.int32)
         return {"length": tf.ensure_shape(length, [None])}
 
-    with pytest.raises(ExportError, match="PyFunc.*: runs Python"):
+    with pytest.raises(ExportError, match=r"PyFunc.*: runs Python"):
         lint(save(tmp_path, serve))
 
 
@@ -68,16 +68,19 @@ def test_reading_a_file_while_answering_is_refused(tmp_path: Path) -> None:
         [value] = tf.raw_ops.RestoreV2(prefix=text[0], tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.float32])
         return {"value": tf.reshape(value, [-1])}
 
-    with pytest.raises(ExportError, match="op RestoreV2: .* while answering"):
+    with pytest.raises(ExportError, match=r"op RestoreV2: .* while answering"):
         lint(save(tmp_path / "restore", restore))
 
 
 def test_a_mutable_table_is_refused_and_a_constant_one_is_not(tmp_path: Path) -> None:
     mutable = tf.lookup.experimental.MutableHashTable(tf.string, tf.int32, 0)
-    with pytest.raises(ExportError, match="MutableHashTable.*requests can change"):
+    with pytest.raises(ExportError, match=r"MutableHashTable.*requests can change"):
         lint(save(tmp_path / "mutable", lambda text: {"id": mutable.lookup(text)}, table=mutable))
     (tmp_path / "words.txt").write_text("a\nb\n")
-    initializer = tf.lookup.TextFileInitializer(str(tmp_path / "words.txt"), tf.string, 0, tf.int64, 1)
+    index = tf.lookup.TextFileIndex
+    initializer = tf.lookup.TextFileInitializer(
+        str(tmp_path / "words.txt"), tf.string, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER
+    )
     constant = tf.lookup.StaticHashTable(initializer, -1)
     path = save(tmp_path / "constant", lambda text: {"id": constant.lookup(text)}, table=constant)
     assert "InitializeTableFromTextFileV2" in lint(path).ops
@@ -91,7 +94,7 @@ def test_an_op_that_only_newer_servers_have(tmp_path: Path) -> None:
         return {"length": kept.row_lengths()}
 
     path = save(tmp_path, serve)
-    with pytest.raises(ExportError, match="RoundRobinTrim: needs TF Serving 2.20, but the target is 2.12"):
+    with pytest.raises(ExportError, match=r"RoundRobinTrim: needs TF Serving 2\.20, but the target is 2\.12"):
         lint(path)
     assert lint(path, server="2.20").minimum_server == "2.20"
 

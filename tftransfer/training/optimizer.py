@@ -83,9 +83,10 @@ class AdamW(keras.optimizers.Optimizer):
 
         def update() -> tf.Tensor:
             rate = tf.cast(learning_rate, tf.float32) * tf.convert_to_tensor(self._variable_rates[index])
-            step = tf.cast(self.iterations + 1, tf.float32)
-            correction_1 = 1.0 - tf.pow(self.beta_1, step)
-            correction_2 = 1.0 - tf.pow(self.beta_2, step)
+            # In float64, as in PyTorch: 1 - 0.999 in float32 is off by 1e-5 of itself.
+            step = tf.cast(self.iterations + 1, tf.float64)
+            correction_1 = tf.cast(1.0 - tf.pow(self.beta_1, step), tf.float32)
+            correction_2 = tf.cast(1.0 - tf.pow(self.beta_2, step), tf.float32)
             if self.decay and len(variable.shape) > 1:
                 self.assign_sub(variable, tf.convert_to_tensor(variable) * (rate * self.decay))
             self.assign_add(mean, (gradient - tf.convert_to_tensor(mean)) * (1.0 - self.beta_1))

@@ -1,5 +1,6 @@
 """Learning-rate schedules."""
 
+import decimal
 from typing import Any
 
 import keras
@@ -45,5 +46,6 @@ def warmup_steps(warmup: str | int, total_steps: int) -> int:
         total_steps: int. Optimizer steps of the whole training.
     """
     if isinstance(warmup, str):
-        return int(total_steps * float(warmup.rstrip("%")) / 100)
+        # Decimal, since 32.3 % of 1000 would be 322 in binary fractions.
+        return int(total_steps * decimal.Decimal(warmup.rstrip("%")) / 100)
     return min(warmup, total_steps)

@@ -7,8 +7,9 @@ from keras import ops
 
 __all__ = ["SelfAttention", "attention_bias"]
 
-# Large enough that exp() of it is exactly 0 in float32, and finite, so that a row of padding yields numbers, not NaN.
-_FORBIDDEN = -1e9
+# Large enough that exp() of it is exactly 0 in float32, and finite even in float16, so that a row of padding yields
+# numbers, not NaN.
+_FORBIDDEN = -3e4
 
 
 def attention_bias(attention_mask: Any) -> Any:
@@ -74,8 +75,8 @@ class SelfAttention(keras.layers.Layer):
         # Scaling the query is cheaper than scaling the scores, which are length / head_size times larger.
         query = heads(self.query_dense(hidden)) * head_size**-0.5
         scores = ops.matmul(query, ops.transpose(heads(self.key_dense(hidden)), (0, 1, 3, 2)))
-        # Softmax in float32 whatever the compute dtype: in bfloat16 its sum is off by up to 1 %.
-        probabilities = ops.softmax(ops.cast(scores, "float32") + bias, axis=-1)
+        # Softmax in float32 whatever the compute dtype, to which Keras casts the bias: in bfloat16 its sum is off by 1 %.
+        probabilities = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"), axis=-1)
         probabilities = self.attention_dropout(ops.cast(probabilities, query.dtype), training=training)
         context = ops.matmul(probabilities, heads(self.value_dense(hidden)))
         return self.output_dense(ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (batch, length, width)))
