@@ -68,7 +68,9 @@ def theirs(
 
 def difference(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> float:
     """Returns the greatest difference relative to the greatest value of its array."""
-    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(one, other, strict=True))
+    found = max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(one, other, strict=True))
+    print("DIFF", found)
+    return found
 
 
 def dense_loss(library: Any, step: int, kernel: Any, bias: Any) -> Any:

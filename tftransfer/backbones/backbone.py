@@ -44,7 +44,7 @@ class Backbone(keras.Model):
     load_report: LoadReport | None = None
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Backbone":  # type: ignore[override]
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Backbone":
         """Returns the functional model of a Keras config (not of a `config.json`)."""
         parts = dict(config)
         numbers = parts.pop("transformer", None)

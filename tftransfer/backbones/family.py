@@ -41,10 +41,10 @@ class Family:
         Raises:
             CheckpointError: for a value that is not implemented or not of the field's type.
         """
-        for key, values in self.fixed.items():
-            if raw.get(key) is not None and raw[key] not in values:
+        for key, known in self.fixed.items():
+            if raw.get(key) is not None and raw[key] not in known:
                 raise CheckpointError(
-                    f"config.json: {key} is {raw[key]!r}, but only {' or '.join(map(repr, values))} is implemented "
+                    f"config.json: {key} is {raw[key]!r}, but only {' or '.join(map(repr, known))} is implemented "
                     "for this family. Loading it as if it were that would give wrong numbers."
                 )
         values = {field: raw.get(key, default) for key, (field, default) in self.fields.items()}

@@ -75,7 +75,7 @@ class SelfAttention(keras.layers.Layer):
         # Scaling the query is cheaper than scaling the scores, which are length / head_size times larger.
         query = heads(self.query_dense(hidden)) * head_size**-0.5
         scores = ops.matmul(query, ops.transpose(heads(self.key_dense(hidden)), (0, 1, 3, 2)))
-        # Softmax in float32 whatever the compute dtype, to which Keras casts the bias: in bfloat16 its sum is off by 1 %.
+        # Softmax in float32 whatever the compute dtype: in bfloat16 its sum is off by up to 1 %.
         probabilities = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"), axis=-1)
         probabilities = self.attention_dropout(ops.cast(probabilities, query.dtype), training=training)
         context = ops.matmul(probabilities, heads(self.value_dense(hidden)))

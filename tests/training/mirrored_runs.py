@@ -1,0 +1,102 @@
+"""Run by test_mirrored.py in a process of its own: one MirroredStrategy over two CPUs, several models in turn.
+
+    python mirrored_runs.py CASES.json RESULTS_DIRECTORY
+
+Each case is trained twice, on one device and mirrored, and leaves `NAME-single.npz` and `NAME-mirrored.npz`.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()],
+)
+
+import keras  # noqa: E402
+
+import tftransfer  # noqa: E402
+from tftransfer import config, registry  # noqa: E402
+from tftransfer.errors import TrainingError  # noqa: E402
+from tftransfer.training.distribution import distribution  # noqa: E402
+from tftransfer.training.fine_tune import fit_encoded  # noqa: E402
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keeps the running loss after every step, and the weights before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: list[float] = []
+        self.before: list[np.ndarray] = []
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.before = self.model.get_weights()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.losses.append(logs["loss"])  # type: ignore[index]
+
+
+def examples(columns: dict[str, list[str]], rows: int) -> tftransfer.Examples:
+    return tftransfer.Examples(columns, "toy.tsv", np.arange(len(columns["text"])) + 2).take(np.arange(rows))
+
+
+def run(case: dict[str, Any], strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
+    """Returns everything that the two runs of a case must agree in."""
+    recorder = Recorder()
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        task = tftransfer.tasks.SequenceClassification(["negative", "positive"], class_weights=case["class_weights"])
+        model = tftransfer.build(case["checkpoint"], task)
+    train = model.encode(examples(case["columns"], case["rows"]), training=True)
+    if case["poisoned"]:
+        train.weights[case["poisoned"]] = np.inf  # type: ignore[index]
+    held_out = examples(case["columns"], 13)
+    error = ""
+    results: dict[str, Any] = {}
+    try:
+        trained = fit_encoded(
+            model,
+            train,
+            model.encode(held_out),
+            strategy=registry.strategies.build(case["strategy"]),
+            training=config.Training(**case["training"]),
+            callbacks=[recorder],
+            where=lambda row: f"toy.tsv:{row + 2}",
+        )
+        results = {f"history/{name}": values for name, values in trained.history.items() if name != "seconds"}
+    except TrainingError as stopped:
+        error = str(stopped)
+    results |= {f"weight/{v.path}": np.asarray(value) for v, value in zip(model.weights, model.get_weights(), strict=True)}
+    results |= {f"before/{v.path}": value for v, value in zip(model.weights, recorder.before, strict=True)}
+    results |= {"losses": recorder.losses, "error": error, "iterations": int(model.optimizer.iterations)}
+    if not error:
+        logs = model.evaluate(model.encode(held_out).evaluation_dataset(8), verbose=0, return_dict=True)
+        results |= {f"evaluate/{name}": value for name, value in logs.items()}
+        results |= {"scores": model.predict_scores(held_out, 8), "copies": copies_differ(model, strategy)}
+    return results
+
+
+def copies_differ(model: keras.Model, strategy: tf.distribute.Strategy) -> int:
+    """Returns how many weights are not the same, bit for bit, on all replicas."""
+    copies = [[part.numpy().tobytes() for part in strategy.experimental_local_results(v.value)] for v in model.weights]
+    assert {len(parts) for parts in copies} == {strategy.num_replicas_in_sync}
+    return sum(len(set(parts)) > 1 for parts in copies)
+
+
+def main() -> None:
+    cases, directory = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), Path(sys.argv[2])
+    mirrored = distribution("mirrored")
+    assert mirrored.num_replicas_in_sync == 2
+    for name, case in cases.items():
+        for kind, strategy in (("single", tf.distribute.get_strategy()), ("mirrored", mirrored)):
+            np.savez(directory / f"{name}-{kind}.npz", **run(case, strategy))
+
+
+if __name__ == "__main__":
+    main()

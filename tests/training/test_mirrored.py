@@ -1,0 +1,114 @@
+"""Two replicas give the numbers of one device: the same losses, the same weights, the same answers."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tftransfer import Examples
+from tftransfer.data.batches import BatchPlan
+
+TRAINING = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "seed": 4, "monitor": "loss"}
+DEFAULTS: dict[str, Any] = {
+    "rows": 16,
+    "strategy": "full",
+    "class_weights": None,
+    "poisoned": [],
+    "training": TRAINING,
+}
+# 61 = 7 * 8 + 5 leaves uneven parts, 57 = 7 * 8 + 1 an empty replica, and of 5 the first batch is uneven already.
+CASES: dict[str, dict[str, Any]] = {
+    "clipped": {"rows": 61, "training": TRAINING | {"clip_norm": 0.1}},
+    "weighted": {"rows": 57, "class_weights": {"negative": 3.0, "positive": 0.5}},
+    "few": {"rows": 5, "strategy": "feature_extraction", "training": TRAINING | {"clip_norm": None}},
+}
+# The row of the last place in step 2 of epoch 2: it is the second replica's.
+POISONED = int(BatchPlan(16, 8, seed=4).rows(1, 1)[-1])
+
+
+@pytest.fixture(scope="module")
+def runs(still_checkpoint: Path, toy: Callable[..., Examples], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All runs in one process: a second MirroredStrategy in a process may fail, several models under one do not."""
+    directory = tmp_path_factory.mktemp("mirrored")
+    common = {"checkpoint": str(still_checkpoint), "columns": toy(61).columns}
+    cases = CASES | {"poisoned": {"poisoned": [POISONED]}}
+    path = directory / "cases.json"
+    path.write_text(json.dumps({name: DEFAULTS | common | case for name, case in cases.items()}), encoding="utf-8")
+    script = Path(__file__).with_name("mirrored_runs.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(path), str(directory)],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    return directory
+
+
+def both(runs: Path, name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    single, mirrored = (dict(np.load(runs / f"{name}-{kind}.npz")) for kind in ("single", "mirrored"))
+    assert set(single) == set(mirrored)
+    return single, mirrored
+
+
+def group(results: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name: value for name, value in results.items() if name.startswith(prefix)}
+
+
+def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray], prefix: str) -> float:
+    """Returns the greatest difference of the results whose names begin so."""
+    one, other = group(one, prefix), group(other, prefix)
+    assert one
+    return max(float(np.abs(one[name] - other[name]).max()) for name in one)
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_training_is_that_of_one_device(runs: Path, name: str) -> None:
+    single, mirrored = both(runs, name)
+    steps = 2 * BatchPlan(CASES[name]["rows"], 8).steps_per_epoch
+    assert len(single["losses"]) == len(mirrored["losses"]) == steps
+    assert single["iterations"] == mirrored["iterations"] == steps
+    assert np.isfinite(single["losses"]).all()
+    assert difference(single, mirrored, "losses") <= 1e-6
+    assert difference(single, mirrored, "weight/") <= 1e-6
+    assert difference(single, mirrored, "history/") <= 1e-6
+    assert mirrored["copies"] == 0
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_evaluation_is_that_of_one_device(runs: Path, name: str) -> None:
+    single, mirrored = both(runs, name)
+    assert set(group(single, "evaluate/")) == {"evaluate/loss", "evaluate/accuracy", "evaluate/macro_f1"}
+    assert difference(single, mirrored, "evaluate/") <= 1e-6
+    assert single["scores"].shape == mirrored["scores"].shape == (13, 2)
+    assert difference(single, mirrored, "scores") <= 1e-6
+
+
+def test_the_cases_differ_in_what_they_test(runs: Path) -> None:
+    """Guards the comparison: the weights move, and a frozen backbone does not."""
+    for name in CASES:
+        _, mirrored = both(runs, name)
+        moved = {
+            path.removeprefix("weight/"): np.abs(value - mirrored[path.replace("weight/", "before/", 1)]).max()
+            for path, value in group(mirrored, "weight/").items()
+        }
+        assert moved["head/logits/kernel"] > 1e-5, name
+        assert (moved["encoder/layer_0/output/kernel"] > 0) == (name != "few"), name
+
+
+def test_a_loss_that_is_not_finite_on_the_second_replica_stops_both(runs: Path) -> None:
+    for results in both(runs, "poisoned"):
+        message = str(results["error"])
+        assert "not finite at step 2 of epoch 2" in message
+        assert f"toy.tsv:{POISONED + 2}" in message
+        assert np.isnan(results["losses"][3])
+        assert np.isfinite(results["losses"][:3]).all()
+        for path, value in group(results, "weight/").items():
+            assert value.tobytes() == results[path.replace("weight/", "before/", 1)].tobytes(), path
