@@ -294,7 +294,7 @@ def _judge(
             metrics[name] = report.metrics()
     directory.write("metrics", {"best_epoch": trained.best_epoch, **metrics})
     directory.report.mkdir(exist_ok=True)
-    plots.history(directory.report / "history.png", trained.history)
+    plots.history(directory.report / "history.png", {k: v for k, v in trained.history.items() if k != "seconds"})
     return metrics
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -70,8 +71,6 @@ def build(checkpoint: Path) -> Callable[..., Any]:
     """Builds a model on the checkpoint, with a head whose scores tell texts apart."""
 
     def build_model(labels: list[str] | None = None, **options: Any) -> Any:
-        import keras
-
         keras.utils.set_random_seed(3)
         task = tftransfer.tasks.SequenceClassification(labels=labels or LABELS)
         model = tftransfer.build(str(checkpoint), task, **options)

@@ -74,7 +74,7 @@ def run(case: dict[str, Any], strategy: tf.distribute.Strategy) -> dict[str, np.
         error = str(stopped)
     results |= {f"weight/{v.path}": np.asarray(value) for v, value in zip(model.weights, model.get_weights(), strict=True)}
     results |= {f"before/{v.path}": value for v, value in zip(model.weights, recorder.before, strict=True)}
-    results |= {"losses": recorder.losses, "error": error, "iterations": int(model.optimizer.iterations)}
+    results |= {"losses": recorder.losses, "error": error, "iterations": int(model.optimizer.iterations.numpy())}
     if not error:
         logs = model.evaluate(model.encode(held_out).evaluation_dataset(8), verbose=0, return_dict=True)
         results |= {f"evaluate/{name}": value for name, value in logs.items()}

@@ -28,15 +28,18 @@ CASES: dict[str, dict[str, Any]] = {
     "weighted": {"rows": 57, "class_weights": {"negative": 3.0, "positive": 0.5}},
     "few": {"rows": 5, "strategy": "feature_extraction", "training": TRAINING | {"clip_norm": None}},
 }
-# The row of the last place in step 2 of epoch 2: it is the second replica's.
-POISONED = int(BatchPlan(16, 8, seed=4).rows(1, 1)[-1])
+# The row of the last place in step 2: it is the second replica's.
+POISONED = int(BatchPlan(16, 8, seed=4).rows(0, 1)[-1])
+# Softmax does not see what a key's bias adds to all scores of a row: its gradient is 0 but for rounding, which Adam
+# scales up to whole steps.
+WITHOUT_GRADIENT = "attention/key/bias"
 
 
 @pytest.fixture(scope="module")
-def runs(still_checkpoint: Path, toy: Callable[..., Examples], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(shallow_checkpoint: Path, toy: Callable[..., Examples], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All runs in one process: a second MirroredStrategy in a process may fail, several models under one do not."""
     directory = tmp_path_factory.mktemp("mirrored")
-    common = {"checkpoint": str(still_checkpoint), "columns": toy(61).columns}
+    common = {"checkpoint": str(shallow_checkpoint), "columns": toy(61).columns}
     cases = CASES | {"poisoned": {"poisoned": [POISONED]}}
     path = directory / "cases.json"
     path.write_text(json.dumps({name: DEFAULTS | common | case for name, case in cases.items()}), encoding="utf-8")
@@ -64,9 +67,8 @@ def group(results: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray], prefix: str) -> float:
     """Returns the greatest difference of the results whose names begin so."""
-    one, other = group(one, prefix), group(other, prefix)
-    assert one
-    return max(float(np.abs(one[name] - other[name]).max()) for name in one)
+    names = [name for name in group(one, prefix) if not name.endswith(WITHOUT_GRADIENT)]
+    return max(float(np.abs(one[name] - other[name]).max()) for name in names)
 
 
 @pytest.mark.parametrize("name", list(CASES))
@@ -106,9 +108,8 @@ def test_the_cases_differ_in_what_they_test(runs: Path) -> None:
 def test_a_loss_that_is_not_finite_on_the_second_replica_stops_both(runs: Path) -> None:
     for results in both(runs, "poisoned"):
         message = str(results["error"])
-        assert "not finite at step 2 of epoch 2" in message
+        assert "not finite at step 2 of epoch 1" in message
         assert f"toy.tsv:{POISONED + 2}" in message
-        assert np.isnan(results["losses"][3])
-        assert np.isfinite(results["losses"][:3]).all()
+        assert len(results["losses"]) == 1
         for path, value in group(results, "weight/").items():
             assert value.tobytes() == results[path.replace("weight/", "before/", 1)].tobytes(), path

@@ -68,9 +68,7 @@ def theirs(
 
 def difference(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> float:
     """Returns the greatest difference relative to the greatest value of its array."""
-    found = max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(one, other, strict=True))
-    print("DIFF", found)
-    return found
+    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(one, other, strict=True))
 
 
 def dense_loss(library: Any, step: int, kernel: Any, bias: Any) -> Any:

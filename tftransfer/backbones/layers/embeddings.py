@@ -14,7 +14,8 @@ def default_position_ids(attention_mask: Any) -> Any:
     """Returns the positions of tokens in their sequences, int32 `(batch, length)`.
 
     The first sequence of a row counts from the row's start, as Hugging Face does whatever the padding; every further
-    sequence of a packed row counts from its own first token.
+    sequence of a packed row counts from its own first token. Padding is at 0: a packed row can be longer than the
+    position table.
 
     Args:
         attention_mask: int tensor `(batch, length)`. 0 is padding, n is the n-th sequence of the row.
@@ -26,7 +27,7 @@ def default_position_ids(attention_mask: Any) -> Any:
     # Of all starts up to a token, the nearest has the greatest index: a running maximum, by a lower triangle.
     candidates = (index * starts)[:, None, :]
     reachable = ops.cast(index[:, None, :] <= index[:, :, None], "int32")
-    return index - ops.max(candidates * reachable, axis=-1)
+    return ops.where(ops.greater(attention_mask, 0), index - ops.max(candidates * reachable, axis=-1), 0)
 
 
 @keras.saving.register_keras_serializable("tftransfer")

@@ -56,8 +56,8 @@ class TransformerLayer(keras.layers.Layer):
         self.attention_dropout = attention_dropout
         self.initializer_range = initializer_range
 
-    def build(self, hidden_shape: tuple[int | None, ...], bias_shape: Any = None) -> None:
-        width = int(hidden_shape[-1] or 0)  # known; the `or` is for mypy
+    def build(self, hidden_shape: tuple[Any, ...], bias_shape: Any = None) -> None:
+        width = hidden_shape[-1]
         policy = self.dtype_policy
         self.attention = SelfAttention(
             self.num_heads, self.attention_dropout, self.initializer_range, dtype=policy, name="attention"
