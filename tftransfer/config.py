@@ -33,12 +33,13 @@ class Model(Section):
     Args:
         checkpoint: str. A directory, or a name on the Hugging Face Hub.
         revision: str. Commit, tag or branch on the Hub. Defaults to None: the pinned or newest commit.
-        max_length: int. Longest text in tokens; longer ones are cut. Defaults to 128.
+        max_length: int. Longest text in tokens; longer ones are cut. Defaults to None: 128, or the checkpoint's own limit if
+            that is less.
     """
 
     checkpoint: str
     revision: str | None = None
-    max_length: int = pydantic.Field(128, ge=3)
+    max_length: int | None = pydantic.Field(None, ge=3)
 
 
 class Split(Section):

@@ -155,7 +155,7 @@ def _build(
     return build(
         checkpoint,
         task,
-        max_length=min(experiment.model.max_length, checkpoint.config.max_positions),
+        max_length=experiment.model.max_length,
         precision=experiment.training.precision,
         weights=pretrained,
     )
@@ -208,7 +208,9 @@ def _write_inputs(
     encoded: dict[str, EncodedExamples],
 ) -> None:
     """Writes what the run is made from, before it is made."""
-    atomic.write(directory.config, yaml_file.dump(config.to_dict(experiment)))
+    resolved = config.to_dict(experiment)
+    resolved["model"] |= {"max_length": model.max_length, "revision": model.checkpoint.revision or None}
+    atomic.write(directory.config, yaml_file.dump(resolved))
     directory.write("task", {"name": model.task.name, **dataclasses.asdict(model.task)})  # type: ignore[call-overload]
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     directory.write("environment", {"python": platform.python_version(), "platform": platform.platform(), **versions})

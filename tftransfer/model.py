@@ -140,6 +140,21 @@ class TransferModel(keras.Model):
         # Keras's own "loss" averages over the replicas' batches, however many examples each of them holds.
         self.mean_loss = keras.metrics.Mean(name="loss")
 
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns what a saved model needs to train on as before: Keras leaves out what is frozen."""
+        config = super().get_compile_config()
+        frozen = [variable.path for variable in self.weights if not variable.trainable]
+        return config and {**config, "clip_norm": self.clip_norm, "frozen": frozen}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as it was saved; Keras does not, for a model with a `compile` of its own."""
+        arguments = keras.saving.deserialize_keras_object(config)
+        self.clip_norm, frozen = arguments.pop("clip_norm"), arguments.pop("frozen")
+        for variable in self.weights:
+            variable.trainable = variable.path not in frozen
+        self.compile(**arguments)
+        self.optimizer.build(self.trainable_variables)
+
 
 def _rows(x: Any) -> Any:
     return tf.shape(keras.tree.flatten(x)[0])[0]
@@ -179,13 +194,15 @@ def build(
 
     Raises:
         CheckpointError: if the checkpoint cannot be used.
-        ConfigError: if `max_length` is out of range, or the task's labels are not known.
+        ConfigError: if `max_length` or `precision` is out of range, or the task's labels are not known.
 
     Example:
 
         >>> task = tftransfer.tasks.SequenceClassification(labels=train.labels)
         >>> model = tftransfer.build("sentence-transformers/all-MiniLM-L6-v2", task)
     """
+    if precision not in ("float32", "mixed_bfloat16"):  # float16 would need its loss scaled
+        raise ConfigError(f"precision: expected float32 or mixed_bfloat16; received '{precision}'.")
     if isinstance(checkpoint, str):
         checkpoint = Checkpoint.find(checkpoint, revision)
     tokenizer = FastTokenizer.from_directory(checkpoint.directory)

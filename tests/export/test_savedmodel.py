@@ -62,6 +62,11 @@ def same(served: dict[str, list], expected: list[dict[str, Any]], tolerance: flo
     )
 
 
+def in_this_process(serve: Any, **columns: list[str]) -> dict[str, list]:
+    answer = serve(**{key: tf.constant(texts) for key, texts in columns.items()})
+    return {"label": [label.decode() for label in answer["label"].numpy()], "scores": answer["scores"].numpy().tolist()}
+
+
 def test_a_fresh_process_answers_like_the_model(model: Any, artefact: Path) -> None:
     served = answers_of(artefact, {"text": TEXTS})["outputs"]
     expected = model.predict_text(TEXTS)
@@ -110,10 +115,10 @@ def test_a_model_over_pairs(few: Any, build: Callable[..., Any], tmp_path: Path)
     model = build()
     first, second = TEXTS[:4], ["good", "world " * 80, "", "it works"]
     path = export(model, tmp_path, texts=first, text_pairs=second, pair=True)
-    served = answers_of(path, {"text": first, "text_pair": second})["outputs"]
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    served = in_this_process(serve, text=first, text_pair=second)
     assert same(served, model.predict_text(first, second))
     assert not same(served, model.predict_text(second, first))
-    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
     with pytest.raises(tf.errors.InvalidArgumentError):
         serve(text=tf.constant(["a", "b"]), text_pair=tf.constant(["a"]))
 
@@ -135,7 +140,7 @@ def test_mixed_bfloat16(few: Any, build: Callable[..., Any], tmp_path: Path) -> 
     model = build(precision="mixed_bfloat16")
     path = export(model, tmp_path, texts=TEXTS)
     report = json.loads((path / REPORT_FILE).read_text())
-    assert report["score_tolerance"] == 2e-2
+    assert report["score_tolerance"] == 5e-2
     assert report["signature"]["outputs"]["scores"] == "float32 [None, 3]"
 
 
@@ -150,7 +155,8 @@ def plain_head(features: dict[str, Any]) -> Any:
 def test_a_head_of_plain_keras_layers(few: Any, build: Callable[..., Any], tmp_path: Path) -> None:
     model = build(head=plain_head)
     path = export(model, tmp_path, texts=TEXTS)
-    assert same(answers_of(path, {"text": TEXTS})["outputs"], model.predict_text(TEXTS))
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    assert same(in_this_process(serve, text=TEXTS), model.predict_text(TEXTS))
 
 
 def test_a_head_that_looks_at_padding_is_caught(few: Any, build: Callable[..., Any], tmp_path: Path) -> None:

@@ -24,6 +24,12 @@ def shallow_checkpoint(make_checkpoint: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def dropping_checkpoint(make_checkpoint: Callable[..., Path]) -> Path:
+    """One layer, with dropout."""
+    return make_checkpoint({"num_hidden_layers": 1})
+
+
+@pytest.fixture(scope="session")
 def toy() -> Callable[..., Examples]:
     """Makes labelled texts: most words of a text tell its label, some are in all of them; a third is negative."""
 

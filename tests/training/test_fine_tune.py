@@ -60,11 +60,11 @@ class Recorder(keras.callbacks.Callback):
 
 
 def test_it_learns_the_labels(
-    tiny_checkpoint: Path, toy: Callable[..., Examples], capsys: pytest.CaptureFixture[str]
+    dropping_checkpoint: Path, toy: Callable[..., Examples], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model, recorder = build(tiny_checkpoint), Recorder()
+    model, recorder = build(dropping_checkpoint), Recorder()
     trained = tune(
-        model, toy(32), toy(20, seed=1), epochs=4, monitor="accuracy", callbacks=[recorder], show_progress=True
+        model, toy(32), toy(20, seed=1), epochs=6, learning_rate=1e-2, monitor="accuracy", callbacks=[recorder], show_progress=True
     )
     assert trained.history["loss"][-1] < trained.history["loss"][0] / 2
     assert max(trained.history["val_accuracy"]) == 1.0
@@ -74,21 +74,24 @@ def test_it_learns_the_labels(
     # Our metrics, the user's callback, and what a person sees.
     names = {"loss", "accuracy", "macro_f1"}
     assert set(trained.history) == names | {f"val_{name}" for name in names} | {"seconds"}
-    assert {len(values) for values in trained.history.values()} == {4}
-    assert recorder.calls == {"train": 1, "epoch": 4, "step": 16}
+    assert {len(values) for values in trained.history.values()} == {6}
+    assert recorder.calls == {"train": 1, "epoch": 6, "step": 24}
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "epoch 4/4" in printed.err
+    assert "epoch 6/6" in printed.err
     assert trained.rates[0].parameters == model.count_params()
 
 
-class Wreck(keras.callbacks.Callback):
-    """Worsens the model from the third epoch on, by a head that gives the other answer."""
+class Steer(keras.callbacks.Callback):
+    """Makes the answer of each epoch the same for every text; at so small a learning rate it stays that.
+
+    Two thirds of the labels are positive: epoch 2 is right most often and has the least loss; epoch 4 is right as often.
+    """
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if epoch >= 2:
-            logits = self.model.get_layer("head").logits
-            logits.kernel.assign(-10.0 * logits.kernel)
+        logits = self.model.get_layer("head").logits
+        logits.kernel.assign(0.0 * logits.kernel)
+        logits.bias.assign([[1.0, -1.0], [-0.35, 0.35], [3.0, -3.0], [-2.0, 2.0]][epoch])
 
 
 @pytest.mark.parametrize(("monitor", "patience", "epochs"), [("loss", None, 4), ("accuracy", 1, 3)])
@@ -101,26 +104,26 @@ def test_the_best_epoch_is_kept(
     epochs: int,
 ) -> None:
     model, saved = build(shallow_checkpoint), []
-    validation = model.encode(toy(20, seed=1))
+    validation = model.encode(toy(21, seed=1))
     trained = fit_encoded(
         model,
-        model.encode(toy(32), training=True),
+        model.encode(toy(16), training=True),
         validation,
         strategy=tftransfer.strategies.Full(),
-        training=Training(**{**QUICK, "epochs": 4, "monitor": monitor, "patience": patience}),
-        callbacks=[Wreck()],
+        training=Training(**{**QUICK, "learning_rate": 1e-9, "epochs": 4, "monitor": monitor, "patience": patience}),
+        callbacks=[Steer()],
         save=lambda epoch: saved.append((epoch, weights(model))),
         log_directory=tmp_path / "logs",
     )
     values = trained.history[f"val_{monitor}"]
     assert len(values) == epochs  # patience 1: epoch 3 was no better, so there is no epoch 4
-    best = int(np.argmin(values) if monitor == "loss" else np.argmax(values))
-    assert trained.best_epoch == best + 1
-    assert best < 2
-    assert saved[-1] == (best, weights(model))
-    assert [epoch for epoch, _ in saved] == sorted({epoch for epoch, _ in saved})
+    assert (np.argmin(values) if monitor == "loss" else np.argmax(values)) == 1
+    assert trained.best_epoch == 2
+    assert [epoch for epoch, _ in saved] == [0, 1]
+    assert saved[-1][1] == weights(model)
+    assert model.get_layer("head").logits.bias.numpy() == pytest.approx([-0.35, 0.35], abs=1e-6)
     again = model.evaluate(validation.evaluation_dataset(8), verbose=0, return_dict=True)
-    assert again[monitor] == pytest.approx(values[best], abs=1e-6)
+    assert again[monitor] == pytest.approx(values[1], abs=1e-6)
     assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
 
 
@@ -164,14 +167,13 @@ def test_a_step_that_is_not_finite_stops_and_is_left_out(
     assert np.isfinite(recorder.losses).all()
 
 
-def test_the_same_seed_twice_gives_the_same_bits(tiny_checkpoint: Path, toy: Callable[..., Examples]) -> None:
+def test_the_same_seed_twice_gives_the_same_bits(dropping_checkpoint: Path, toy: Callable[..., Examples]) -> None:
     runs = []
-    for seed in (5, 5, 6):
-        model = build(tiny_checkpoint)
-        trained = tune(model, toy(24), seed=seed, epochs=1)
+    for _ in range(2):
+        model = build(dropping_checkpoint)
+        trained = tune(model, toy(24), seed=5, epochs=1)
         runs.append((weights(model), trained.history["loss"]))
     assert runs[0] == runs[1]
-    assert runs[0][0] != runs[2][0]
 
 
 def test_xla_gives_the_same_losses(shallow_checkpoint: Path, toy: Callable[..., Examples]) -> None:
@@ -189,13 +191,13 @@ def test_mixed_bfloat16_trains(shallow_checkpoint: Path, toy: Callable[..., Exam
     model = build(shallow_checkpoint, precision="mixed_bfloat16")
     assert model.get_layer("encoder").compute_dtype == "bfloat16"
     assert {variable.dtype for variable in model.weights} == {"float32"}
-    trained = tune(model, toy(32), epochs=4)
+    trained = tune(model, toy(32), epochs=6, learning_rate=1e-2)
     assert trained.history["loss"][-1] < trained.history["loss"][0] / 2
     assert model.predict_scores(toy(5)).dtype == np.float32
 
 
-def test_feature_extraction_leaves_the_backbone_alone(tiny_checkpoint: Path, toy: Callable[..., Examples]) -> None:
-    model, rows = build(tiny_checkpoint), toy(24)
+def test_feature_extraction_leaves_the_backbone_alone(dropping_checkpoint: Path, toy: Callable[..., Examples]) -> None:
+    model, rows = build(dropping_checkpoint), toy(24)
     before = weights(model)
     trained = tune(model, rows, strategy=tftransfer.strategies.FeatureExtraction())
     changed = {path for path, value in weights(model).items() if value != before[path]}
@@ -216,7 +218,7 @@ def test_feature_extraction_leaves_the_backbone_alone(tiny_checkpoint: Path, toy
     [
         ({"learning_rat": 1e-5}, r"learning_rat: unknown key\. Did you mean 'learning_rate'\?"),
         ({"epochs": 0}, r"epochs: .*greater than or equal to 1; received 0"),
-        ({"warmup": "ten"}, r"warmup: "),
+        ({"warmup": "ten"}, r"warmup.*received 'ten'"),
     ],
 )
 def test_a_wrong_option(
@@ -227,7 +229,7 @@ def test_a_wrong_option(
 
 
 def test_an_unknown_monitor(shallow_checkpoint: Path, toy: Callable[..., Examples]) -> None:
-    with pytest.raises(ConfigError, match=r"monitor: unknown metric\. Did you mean 'accuracy'\? Known: accuracy, macro"):
+    with pytest.raises(ConfigError, match=r"monitor: unknown metric 'acuracy'\. Did you mean 'accuracy'\? Known: accuracy, macro"):
         tune(build(shallow_checkpoint), toy(8), toy(8), monitor="acuracy")
 
 

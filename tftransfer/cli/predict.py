@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ def _as_file(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         spooled = Path(folder) / "standard_input"
         with spooled.open("wb") as file:
-            shutil.copyfileobj(click.get_binary_stream("stdin"), file)
+            shutil.copyfileobj(sys.stdin.buffer, file)
         yield spooled
 
 
@@ -38,6 +39,9 @@ def _field(value: object) -> str:
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Texts at a time.")
 def predict(run: Path, file: Path, data_format: str | None, output: str, batch_size: int) -> None:
     """Answer every text of FILE (or standard input, a text a line) with a RUN's model."""
+    from tftransfer.run_directory import RunDirectory
+
+    RunDirectory.open(run)  # before anything is read from standard input
     load_tensorflow()
     from tftransfer import experiment
 

@@ -41,7 +41,7 @@ def export(
 
     The version appears under its name only after all checks: the tokenizer in the graph makes the tokens that the
     model was trained with; the graph holds nothing that a stock TF Serving 2.12 or later lacks; and a fresh process
-    answers with the model's scores, within 1e-5 (2e-2 for a model in mixed bfloat16). What they found is in
+    answers with the model's scores, within 1e-5 (5e-2 for a model in mixed bfloat16). What they found is in
     `assets.extra/export_report.json`.
 
     Args:

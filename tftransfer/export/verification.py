@@ -41,8 +41,8 @@ def check_tokens(model: Any, tokenizer: tf.Module, columns: Mapping[str, Sequenc
         ExportError: if a row has other tokens.
     """
     hard = parity.torture()
-    # Backwards, so that a long text meets a short one: of two very long ones the Rust tokenizer keeps every combination of
-    # their parts, which takes gigabytes.
+    # Backwards, so that a long text meets a short one: of two very long ones the Rust tokenizer keeps every combination
+    # of their parts, which takes gigabytes.
     added = {"text": hard, "text_pair": hard[::-1]}
     rows = [[*texts, *added[key]] for key, texts in columns.items()]
     found = parity.differences(model.tokenizer, tokenizer, *rows, max_length=model.max_length)
@@ -59,11 +59,12 @@ def check_tokens(model: Any, tokenizer: tf.Module, columns: Mapping[str, Sequenc
 
 
 def tolerance_of(model: Any) -> float:
-    """Returns how far scores may be apart: 1e-5, and 2e-2 for a model that computes in half precision.
+    """Returns how far scores may be apart: 1e-5, and 5e-2 for a model that computes in half precision.
 
-    bfloat16 has 8 bits of precision, so that another order of the same additions shows in the scores.
+    bfloat16 has 8 bits of precision, so that another order of the same additions, as in a batch of another shape, shows
+    in the scores: by 0.02 in a small network with random weights.
     """
-    return 1e-5 if {layer.compute_dtype for layer in model.layers} <= {"float32", "int32"} else 2e-2
+    return 1e-5 if {layer.compute_dtype for layer in model.layers} <= {"float32", "int32"} else 5e-2
 
 
 def check_answers(model: Any, directory: Path, columns: Mapping[str, Sequence[str]], tolerance: float) -> float:
@@ -160,6 +161,6 @@ def _refuse(wrong: np.ndarray, texts: Sequence[str], expected: Any, actual: Any,
         raise ExportError(
             f"Expected {wanted}; the artefact answers {len(rows)} of {len(texts)} texts otherwise:\n"
             + "\n".join(shown)
-            + "\nNothing was exported. A head that looks at padding gives a text other scores in another batch: have it use "
-            "the attention mask. Otherwise please report it."
+            + "\nNothing was exported. A head that looks at padding gives a text other scores in another batch: have "
+            "it use the attention mask. Otherwise please report it."
         )

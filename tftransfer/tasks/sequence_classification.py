@@ -54,6 +54,7 @@ class SequenceClassification(Task):
                 raise ConfigError(f"labels: expected distinct labels; received {', '.join(repeated)} more than once.")
             if len(self.labels) < 2:
                 raise ConfigError(f"labels: expected at least two labels; received {list(self.labels)}.")
+            self._check_class_weights()
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing: expected a number in [0, 1); received {self.label_smoothing}.")
         if self.dropout is not None and not 0 <= self.dropout < 1:
@@ -66,20 +67,25 @@ class SequenceClassification(Task):
                 f"Expected at least two labels in the training data; every example has the label '{found[0]}'. "
                 "A classifier has nothing to learn from it: check the file and the label column."
             )
-        task = self if self.labels is not None else dataclasses.replace(self, labels=tuple(found))
-        if isinstance(task.class_weights, dict):
-            for label in task.class_weights:
-                if label not in task._labels:
-                    raise ConfigError(f"class_weights: unknown label '{label}'.{suggest(label, task._labels)}")
-        return task
+        return self if self.labels is not None else dataclasses.replace(self, labels=tuple(found))
+
+    def _check_class_weights(self) -> None:
+        if not isinstance(self.class_weights, dict):
+            return
+        for label, weight in self.class_weights.items():
+            if label not in self._labels:
+                raise ConfigError(f"class_weights: unknown label '{label}'.{suggest(label, self._labels)}")
+            if not 0 <= weight < float("inf"):
+                raise ConfigError(f"class_weights: expected a weight >= 0 for '{label}'; received {weight}.")
 
     def problems(self, columns: Mapping[str, Sequence[str]]) -> dict[int, str]:
-        known = set(self._labels)
-        return {
-            row: f"unknown label '{label}'.{suggest(label, known)} Known: {', '.join(self._labels[:20])}"
-            for row, label in enumerate(columns["label"])
-            if label not in known
+        unknown = set(columns["label"]) - set(self._labels)
+        # Once a label, not once a row: a suggestion compares it with every known one.
+        reasons = {
+            label: f"unknown label '{label}'.{suggest(label, self._labels)} Known: {', '.join(self._labels[:20])}"
+            for label in unknown
         }
+        return {row: reasons[label] for row, label in enumerate(columns["label"]) if label in unknown}
 
     def targets(self, columns: Mapping[str, Sequence[str]]) -> np.ndarray:
         ids = {label: index for index, label in enumerate(self._labels)}

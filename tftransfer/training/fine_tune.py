@@ -11,6 +11,8 @@ from tftransfer.config import Training, training_options
 from tftransfer.data.batches import BatchPlan
 from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
+from tftransfer.errors import ConfigError
+from tftransfer.registry import suggest
 from tftransfer.strategies.full import Full
 from tftransfer.strategies.strategy import Strategy
 from tftransfer.training.callbacks import BestWeights, NonFiniteGuard, Timer
@@ -64,7 +66,7 @@ def fine_tune(
 
     Raises:
         ConfigError: for an unknown option or a wrong value.
-        DataError: if an example's label is not one of the task's.
+        DataError: if examples have no label, or one that the task does not know.
         TrainingError: if the loss is not finite.
 
     Example:
@@ -72,6 +74,8 @@ def fine_tune(
         >>> tftransfer.fine_tune(model, train, validation, learning_rate=2e-5, epochs=3)
     """
     training = training_options(options)
+    for examples in (train, *([validation] if validation is not None else [])):
+        _ = examples.labels  # an error if there are none
     return fit_encoded(
         model,
         model.encode(train, training=True),
@@ -135,6 +139,7 @@ def fit_encoded(
         log_directory: Path. For TensorBoard. Defaults to None: no logs.
         on_rates: callable. Called with the applied table before the first step. Defaults to None.
     """
+    _check_monitor(training.monitor, model.task.monitors)
     plan = BatchPlan(len(train), training.batch_size, training.seed)
     rows = compile_model(model, strategy, training, plan.steps_per_epoch * training.epochs)
     if on_rates is not None:
@@ -161,3 +166,8 @@ def fit_encoded(
     )
     floats = {name: [float(value) for value in values] for name, values in history.history.items()}
     return Trained(floats, (best.epoch or 0) + 1, rows)
+
+
+def _check_monitor(monitor: str, known: Sequence[str]) -> None:
+    if monitor not in known:
+        raise ConfigError(f"monitor: unknown metric '{monitor}'.{suggest(monitor, known)} Known: {', '.join(known)}.")

@@ -31,7 +31,7 @@ class _Lines(keras.callbacks.Callback):
     interval = 15.0  # seconds
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.last = time.monotonic()
+        self.last = -self.interval  # the first step is worth a line: training has begun
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch = f"epoch {epoch + 1}/{self.params['epochs']}"

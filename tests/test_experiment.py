@@ -1,0 +1,165 @@
+"""A run from its config to its artefact, on a tiny checkpoint: what is written, and that it answers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tftransfer
+from tftransfer import config, experiment, yaml_file
+from tftransfer.errors import RunDirectoryError
+from tftransfer.run_directory import RunDirectory
+
+TEXTS = {"refund": ["please refund my money", "return and refund", "i want my money back"], "late": ["parcel is late"]}
+
+
+def rows(count: int) -> str:
+    """Returns a TSV of two easily told labels."""
+    words = ["lamp", "book", "cup", "chair", "key", "phone", "film", "bill"]
+    texts = [("refund", "i want a refund for the {}"), ("late", "where is my {} parcel, it is late")]
+    lines = [f"{texts[i % 2][1].format(words[i % 8])} {i}\t{texts[i % 2][0]}" for i in range(count)]
+    return "\n".join(["text\tlabel", *lines]) + "\n"
+
+
+def make_config(folder: Path, checkpoint: Path, **training: Any) -> config.Experiment:
+    for name, count in (("train", 64), ("dev", 16), ("test", 20)):
+        (folder / f"{name}.tsv").write_text(rows(count), encoding="utf-8")
+    return config.validate(
+        {
+            "model": {"checkpoint": str(checkpoint), "max_length": 32},
+            "task": {"name": "sequence_classification"},
+            "data": {n: {"path": str(folder / f"{f}.tsv")} for n, f in (("train", "train"), ("validation", "dev"), ("test", "test"))},
+            "training": {"epochs": 3, "batch_size": 8, "learning_rate": 5e-3, **training},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:
+    """A finished run with an export."""
+    folder = tmp_path_factory.mktemp("experiment")
+    summary = experiment.fit(make_config(folder, tiny_checkpoint), folder / "run")
+    assert summary["metrics"]["test"]["accuracy"] == 1.0
+    assert summary["export"] == str(folder / "run" / "export" / "1")
+    return folder / "run"
+
+
+def test_the_run_directory_holds_what_its_readme_says(run: Path) -> None:
+    table = (Path(__file__).parents[1] / "saved_models" / "README.md").read_text(encoding="utf-8")
+    named = [line.split("`")[1].rstrip("/") for line in table.splitlines() if line.startswith("| `")]
+    expected = {name.split("/")[0] for name in named} - {"quarantine.jsonl"}
+    assert {entry.name for entry in run.iterdir()} == expected
+    assert json.loads((run / "status.json").read_text())["status"] == "complete"
+    assert json.loads((run / "task.json").read_text())["labels"] == ["late", "refund"]
+    assert json.loads((run / "data.json").read_text())["train"]["examples"] == 64
+    assert {"tensorflow", "keras", "tftransfer"} <= set(json.loads((run / "environment.json").read_text()))
+    assert list((run / "logs").rglob("events.out.tfevents.*"))
+    assert len(json.loads((run / "history.json").read_text())["val_accuracy"]) == 3
+    assert (run / "report" / "test" / "confusion_matrix.png").stat().st_size > 1000
+
+
+def test_evaluate_repeats_the_metrics_of_fit(run: Path) -> None:
+    kept = json.loads((run / "metrics.json").read_text())
+    assert experiment.evaluate(run) == kept["test"]
+    assert experiment.evaluate(run, run.parent / "dev.tsv") == kept["validation"]
+
+
+def test_predict_keeps_the_order_and_needs_no_labels(run: Path, tmp_path: Path) -> None:
+    texts = [text for values in TEXTS.values() for text in values]
+    (tmp_path / "in.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    (tmp_path / "in.tsv").write_text("id\ttext\n" + "".join(f"{i}\t{t}\n" for i, t in enumerate(texts)), encoding="utf-8")
+    from_lines = list(experiment.predict(run, tmp_path / "in.txt"))
+    assert [answer["text"] for answer in from_lines] == texts
+    model = experiment.load(run)
+    for answer, expected in zip(from_lines, model.predict_text(texts), strict=True):
+        assert answer["label"] == expected["label"]
+        assert answer["score"] == pytest.approx(expected["score"], abs=1e-6)
+    assert [a["label"] for a in experiment.predict(run, tmp_path / "in.tsv")] == [a["label"] for a in from_lines]
+
+
+def test_the_savedmodel_answers_like_the_model_in_a_fresh_process(run: Path, tmp_path: Path) -> None:
+    texts = ["where is my parcel", "refund the lamp, please", ""]
+    script = (
+        "import json, sys, tensorflow as tf, tensorflow_text\n"
+        "f = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
+        "a = f(text=tf.constant(json.loads(sys.argv[2])))\n"
+        "assert 'tftransfer' not in sys.modules\n"
+        "print(json.dumps({'label': [x.decode() for x in a['label'].numpy()], 'scores': a['scores'].numpy().tolist()}))\n"
+    )
+    command = [sys.executable, "-c", script, str(run / "export" / "1"), json.dumps(texts)]
+    out = subprocess.run(command, check=True, capture_output=True, cwd=tmp_path).stdout
+    served = json.loads(out.splitlines()[-1])
+    expected = experiment.load(run).predict_text(texts)
+    assert served["label"] == [answer["label"] for answer in expected]
+    np.testing.assert_allclose(served["scores"], [list(answer["scores"].values()) for answer in expected], atol=1e-5)
+
+
+def test_damaged_weights_are_noticed(run: Path, tmp_path: Path) -> None:
+    path = next((run / "weights").glob("*.h5"))
+    content = path.read_bytes()
+    try:
+        path.write_bytes(content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:])
+        with pytest.raises(RunDirectoryError, match="expected the sha256"):
+            experiment.load(run)
+    finally:
+        path.write_bytes(content)
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    chosen = make_config(tmp_path, tiny_checkpoint)
+    before = sorted(tmp_path.rglob("*"))
+    summary = experiment.fit(chosen, tmp_path / "run", dry_run=True)
+    assert summary["steps"] == 24
+    assert 0.1 < summary["loss"] < 10
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_bad_rows_are_quarantined_when_skipped(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    chosen = config.to_dict(make_config(tmp_path, tiny_checkpoint, epochs=1))
+    chosen["data"]["on_bad_rows"] = "skip"
+    chosen["export"] = {"enabled": False}
+    with (tmp_path / "train.tsv").open("a") as file:
+        file.write("only one column\n")
+    with (tmp_path / "dev.tsv").open("a") as file:
+        file.write("what is this\tunheard-of\n")
+    experiment.fit(config.validate(chosen), tmp_path / "run")
+    lines = (tmp_path / "run" / "quarantine.jsonl").read_text().splitlines()
+    found = {(Path(row["file"]).name, row["line"]) for row in map(json.loads, lines)}
+    assert found == {("train.tsv", 66), ("dev.tsv", 18)}
+
+
+def test_a_checkpoint_without_a_pooler_comes_back_from_its_run(tmp_path: Path, make_checkpoint: Any) -> None:
+    chosen = config.to_dict(make_config(tmp_path, make_checkpoint(pooler=False), epochs=1))
+    chosen["export"] = {"enabled": False}
+    chosen["data"]["validation"] = {"split": 0.25}
+    chosen["data"]["test"] = None
+    summary = experiment.fit(config.validate(chosen), tmp_path / "run")
+    assert experiment.evaluate(tmp_path / "run") == summary["metrics"]["validation"]
+
+
+def test_pairs_of_texts_train_predict_and_export(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    lines = ["first\tsecond\tlabel", *(f"lamp {i}\t{'lamp' if i % 2 else 'film'} {i}\t{'ny'[i % 2]}" for i in range(16))]
+    (tmp_path / "pairs.tsv").write_text("\n".join(lines) + "\n")
+    block = {"path": str(tmp_path / "pairs.tsv"), "text": "first", "text_pair": "second"}
+    chosen = config.validate(
+        {
+            "model": {"checkpoint": str(tiny_checkpoint)},
+            "task": {"name": "sequence_classification"},
+            "data": {"train": block, "validation": block},
+            "training": {"epochs": 1, "batch_size": 8},
+        }
+    )
+    summary = experiment.fit(chosen, tmp_path / "run")
+    answers = list(experiment.predict(tmp_path / "run", tmp_path / "pairs.tsv"))
+    assert answers[0].keys() == {"text", "text_pair", "label", "score", "scores"}
+    assert Path(summary["export"]).is_dir()
+    assert RunDirectory.open(tmp_path / "run").path.is_dir()
+    assert yaml_file.read(tmp_path / "run" / "config.yaml")[0]["model"]["max_length"] == 64
+
+
+def test_load_is_public(run: Path) -> None:
+    assert tftransfer.load(run).predict_text(["refund"])[0]["label"] in {"late", "refund"}
