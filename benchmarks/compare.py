@@ -1,6 +1,6 @@
 """Prints the recorded accuracies of both libraries side by side: mean, lowest and highest over seeds.
 
-    python benchmarks/compare.py
+python benchmarks/compare.py
 """
 
 import json

@@ -1,6 +1,6 @@
 """Runs `tftransfer fit` on the corpora and seeds of `hf_trainer.py`, one line of JSON a run; finished runs are skipped.
 
-    python benchmarks/fine_tune.py --data PATH/TO/CORPORA
+python benchmarks/fine_tune.py --data PATH/TO/CORPORA
 """
 
 import argparse

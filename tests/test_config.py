@@ -97,7 +97,9 @@ def test_a_missing_file_and_a_file_that_is_a_list(tmp_path: Path) -> None:
 
 
 def test_every_training_field_is_read_by_the_code() -> None:
-    source = "".join(path.read_text() for path in Path(config.__file__).parent.rglob("*.py") if path.name != "config.py")
+    source = "".join(
+        path.read_text() for path in Path(config.__file__).parent.rglob("*.py") if path.name != "config.py"
+    )
     for section in (config.Training, config.Model, config.Distribution, config.Export, config.Data):
         for field in section.model_fields:
             assert f".{field}" in source or f'"{field}"' in source, f"{section.__name__}.{field} is read by nothing"

@@ -52,7 +52,9 @@ def test_it_builds_and_takes_a_step(path: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_quickstart_reaches_its_score(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from tftransfer.cli.main import run; run()", "fit", "configs/quickstart.yaml"]
-    out = subprocess.run([*command, "--run", str(tmp_path / "run"), "--json"], check=True, stdout=subprocess.PIPE).stdout
+    out = subprocess.run(
+        [*command, "--run", str(tmp_path / "run"), "--json"], check=True, stdout=subprocess.PIPE
+    ).stdout
     summary = json.loads(out)
     # The gate is the header's mean less the noise of one seed on 400 messages (a standard error of 0.015).
     assert summary["metrics"]["test"]["accuracy"] >= 0.88

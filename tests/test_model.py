@@ -153,7 +153,9 @@ def test_the_gradient_is_clipped_by_its_global_norm(make_checkpoint: Callable[..
 
 def convolution(features: Mapping[str, Any]) -> Any:
     """Returns logits of a head of Keras's own layers."""
-    hidden = keras.layers.Conv1D(8, 3, padding="same", activation="relu", name="convolution")(features["last_hidden_state"])
+    hidden = keras.layers.Conv1D(8, 3, padding="same", activation="relu", name="convolution")(
+        features["last_hidden_state"]
+    )
     return keras.layers.Dense(2, name="out")(keras.layers.GlobalMaxPooling1D(name="pool")(hidden))
 
 

@@ -1,4 +1,4 @@
-"""Every block of README.md and CONTRIBUTING.md runs: Python as it stands, commands through the parser, YAML as a config."""
+"""Every block of README.md and CONTRIBUTING.md runs: Python as it is, commands through the parser, YAML as a config."""
 
 import re
 import shlex
@@ -16,13 +16,18 @@ ROOT = Path(__file__).parents[1]
 
 def blocks(name: str, language: str) -> list[str]:
     """Returns the code blocks of a Markdown file."""
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
 def reviews(path: Path) -> None:
     """Writes the file that the README's first example reads."""
-    lines = [f"I {'love' if i % 2 else 'hate'} this {'lamp' if i % 3 else 'cup'} number {i},{1 + 4 * (i % 2)}" for i in range(40)]
-    path.write_text('review,stars\n' + "".join(f'"{a}",{b}\n' for a, b in (line.rsplit(",", 1) for line in lines)))
+    lines = [
+        f"I {'love' if i % 2 else 'hate'} this {'lamp' if i % 3 else 'cup'} number {i},{1 + 4 * (i % 2)}"
+        for i in range(40)
+    ]
+    path.write_text("review,stars\n" + "".join(f'"{a}",{b}\n' for a, b in (line.rsplit(",", 1) for line in lines)))
 
 
 @pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))
@@ -49,8 +54,15 @@ def test_yaml_block_is_a_config() -> None:
 
 
 def commands() -> list[str]:
-    lines = [line.split("#")[0] for name in ("README.md", "CONTRIBUTING.md") for block in blocks(name, "bash") for line in block.splitlines()]
-    return [part.strip() for line in lines for part in re.split(r"&&|\|", line) if part.strip().startswith("tftransfer ")]
+    lines = [
+        line.split("#")[0]
+        for name in ("README.md", "CONTRIBUTING.md")
+        for block in blocks(name, "bash")
+        for line in block.splitlines()
+    ]
+    return [
+        part.strip() for line in lines for part in re.split(r"&&|\|", line) if part.strip().startswith("tftransfer ")
+    ]
 
 
 @pytest.mark.parametrize("command", commands())

@@ -12,8 +12,8 @@ def write(path: Path, content: str | bytes) -> None:
 
     Args:
         path: Path. The file; an earlier one is replaced, and is left as it was when writing fails.
-        content: str or bytes. A string is written as UTF-8 with its line ends as they are; a lone surrogate, which has no
-            UTF-8 form, becomes its escape (`\\ud83d`), which JSON reads back as it was.
+        content: str or bytes. A string is written as UTF-8 with its line ends as they are; a lone surrogate, which has
+            no UTF-8 form, becomes its escape (`\\ud83d`), which JSON reads back as it was.
     """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     partial = path.with_name(f".{path.name}.tmp-{os.getpid()}")

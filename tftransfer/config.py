@@ -1,7 +1,7 @@
 """The config of an experiment: YAML and overrides to a validated, frozen object.
 
-Blocks with a `name` (`task`, `strategy`) and data files are open: the registered class of that name declares the options.
-All problems of a config are reported at once, each with file, line and column.
+Blocks with a `name` (`task`, `strategy`) and data files are open: the registered class of that name declares the
+options. All problems of a config are reported at once, each with file, line and column.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +33,8 @@ class Model(Section):
     Args:
         checkpoint: str. A directory, or a name on the Hugging Face Hub.
         revision: str. Commit, tag or branch on the Hub. Defaults to None: the pinned or newest commit.
-        max_length: int. Longest text in tokens; longer ones are cut. Defaults to None: 128, or the checkpoint's own limit if
-            that is less.
+        max_length: int. Longest text in tokens; longer ones are cut. Defaults to None: 128, or the checkpoint's own
+            limit if that is less.
     """
 
     checkpoint: str

@@ -8,8 +8,8 @@
     ├── ExportError                exit code 1   an artefact that would not answer like the model
     └── RunDirectoryError          exit code 2   a run directory that is missing, incomplete or in the way
 
-A message says what was expected, what came, and what to do. The command line prints it without a traceback and ends with
-the exit code of its class; an interrupt ends with 130.
+A message says what was expected, what came, and what to do. The command line prints it without a traceback and ends
+with the exit code of its class; an interrupt ends with 130.
 """
 
 __all__ = [

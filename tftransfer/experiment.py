@@ -34,7 +34,9 @@ __all__ = ["evaluate", "export", "fit", "load", "predict"]
 _PACKAGES = ("tftransfer", "tensorflow", "keras", "tensorflow-text", "transformers", "tokenizers", "numpy")
 
 
-def fit(experiment: config.Experiment, run: str | Path, *, overwrite: bool = False, dry_run: bool = False) -> dict[str, Any]:
+def fit(
+    experiment: config.Experiment, run: str | Path, *, overwrite: bool = False, dry_run: bool = False
+) -> dict[str, Any]:
     """Fine-tunes, evaluates and exports; everything it makes is in the run directory.
 
     Args:
@@ -181,7 +183,10 @@ def _one_step(model: TransferModel, experiment: config.Experiment, train: Encode
         truncated=train.tokens.truncated[: len(rows)],
     )
     first = dataclasses.replace(
-        train, tokens=tokens, targets=train.targets[rows], weights=None if train.weights is None else train.weights[rows]
+        train,
+        tokens=tokens,
+        targets=train.targets[rows],
+        weights=None if train.weights is None else train.weights[rows],
     )
     start = time.monotonic()
     strategy = registry.strategies.build(*_named(experiment.strategy))
@@ -260,7 +265,9 @@ def _announce_rates(directory: RunDirectory, rates: Any) -> None:
 
 
 def _rate_table(rates: Any) -> str:
-    rows = [[row.pattern or "(the rest)", f"{row.rate:g}", f"{row.variables:,}", f"{row.parameters:,}"] for row in rates]
+    rows = [
+        [row.pattern or "(the rest)", f"{row.rate:g}", f"{row.variables:,}", f"{row.parameters:,}"] for row in rates
+    ]
     moving = sum(row.parameters for row in rates if row.rate > 0)
     total = sum(row.parameters for row in rates)
     shares = f"{moving:,} of {total:,} parameters are trained ({moving / max(total, 1):.1%})"

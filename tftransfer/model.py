@@ -22,9 +22,9 @@ __all__ = ["TransferModel", "build"]
 class TransferModel(keras.Model):
     """A functional `keras.Model` from token ids to logits, that also knows its task and its tokenizer.
 
-    `compile`, `fit`, `summary`, callbacks and `save` are Keras's own. Its training step is Keras's too on one device; on
-    several replicas it computes what Keras does not: the mean over the *global* batch, whatever share of it a replica
-    holds, and the clipping of the *global* gradient.
+    `compile`, `fit`, `summary`, callbacks and `save` are Keras's own. Its training step is Keras's too on one device;
+    on several replicas it computes what Keras does not: the mean over the *global* batch, whatever share of it a
+    replica holds, and the clipping of the *global* gradient.
 
     Attributes:
         task: Task. Head, loss, and how answers are decoded; the labels are known.
@@ -209,7 +209,9 @@ def build(
     config = checkpoint.config
     limit = config.max_positions
     if max_length is not None and not 3 <= max_length <= limit:
-        raise ConfigError(f"max_length: expected 3 to {limit}, the positions of this checkpoint; received {max_length}.")
+        raise ConfigError(
+            f"max_length: expected 3 to {limit}, the positions of this checkpoint; received {max_length}."
+        )
     backbone = Backbone.from_checkpoint(checkpoint, dtype=precision, weights=weights)
     features = {**backbone.output, "attention_mask": backbone.input["attention_mask"]}
     default_pooling = "pooler" if "pooler_output" in features else "cls"

@@ -43,7 +43,7 @@ def describe(error: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str]:
     return path, f"{error['msg']}; received {error['input']!r}."
 
 
-class _Problems(Exception):
+class _Problems(Exception):  # noqa: N818 - it carries findings, and never leaves this module
     """Carries every problem of a config block at once."""
 
     def __init__(self, found: list[tuple[tuple[str | int, ...], str]]) -> None:
@@ -108,7 +108,8 @@ class Registry:
         """Returns an instance of the entry with these options, checked against its annotations.
 
         Raises:
-            ConfigError: for an unknown name, an unknown option or a value of the wrong type; all problems in one message.
+            ConfigError: for an unknown name, an unknown option or a value of the wrong type; all problems in one
+                message.
         """
         try:
             return self._validated(name, options or {})

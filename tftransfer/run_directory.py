@@ -1,19 +1,19 @@
 """The directory of one run: what stands where, and how it comes to be there.
 
-    config.yaml          the resolved config
-    status.json          running, complete, interrupted or failed; when
-    task.json            the task with its labels
-    environment.json     versions and platform
-    data.json            files, rows, fingerprints, truncated share
-    quarantine.jsonl     rows that were skipped, if any were
-    rates.txt            the strategy's table as it was applied
-    checkpoint/          config and tokenizer of the pretrained model, and where it came from
-    weights/             the best epoch's weights, and their sha256
-    history.json         metrics of every epoch
-    metrics.json         metrics of validation and test data
-    report/              per-class table, confusion matrix, worst mistakes, curves
-    logs/                for TensorBoard
-    export/<n>/          SavedModels for TF Serving
+config.yaml          the resolved config
+status.json          running, complete, interrupted or failed; when
+task.json            the task with its labels
+environment.json     versions and platform
+data.json            files, rows, fingerprints, truncated share
+quarantine.jsonl     rows that were skipped, if any were
+rates.txt            the strategy's table as it was applied
+checkpoint/          config and tokenizer of the pretrained model, and where it came from
+weights/             the best epoch's weights, and their sha256
+history.json         metrics of every epoch
+metrics.json         metrics of validation and test data
+report/              per-class table, confusion matrix, worst mistakes, curves
+logs/                for TensorBoard
+export/<n>/          SavedModels for TF Serving
 """
 
 import contextlib
@@ -57,10 +57,14 @@ class RunDirectory:
         """
         run = cls(path)
         if not run.config.is_file():
-            raise RunDirectoryError(f"{path}: expected a run directory, made by `tftransfer fit`; there is no config.yaml.")
+            raise RunDirectoryError(
+                f"{path}: expected a run directory, made by `tftransfer fit`; there is no config.yaml."
+            )
         if not (run.weights / "manifest.json").is_file():
             state = run.read("status").get("status", "unknown")
-            raise RunDirectoryError(f"{path}: this run has no weights (its status is '{state}'). Run `tftransfer fit` again.")
+            raise RunDirectoryError(
+                f"{path}: this run has no weights (its status is '{state}'). Run `tftransfer fit` again."
+            )
         return run
 
     @classmethod
@@ -76,7 +80,7 @@ class RunDirectory:
         if path.is_dir() and any(path.iterdir()):
             if not overwrite:
                 raise RunDirectoryError(
-                    f"{path}: the run directory is not empty. Choose another with --run, or give --overwrite to replace it."
+                    f"{path}: the run directory is not empty. Choose another (--run), or replace it with --overwrite."
                 )
             if not (path / "config.yaml").is_file():
                 raise RunDirectoryError(f"{path}: not a run directory, so --overwrite will not replace it.")

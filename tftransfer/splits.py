@@ -61,10 +61,14 @@ def sift_answers(task: Task, splits: Splits, on_bad_rows: str) -> None:
     problems = {name: task.problems(part.columns) for name, part in splits.examples.items()}
     if on_bad_rows == "error" and any(problems.values()):
         shown = [
-            f"{splits.examples[name].where(row)}: {reason}" for name, rows in problems.items() for row, reason in rows.items()
+            f"{splits.examples[name].where(row)}: {reason}"
+            for name, rows in problems.items()
+            for row, reason in rows.items()
         ]
         raise DataError(
-            "\n".join([f"{len(shown)} rows have answers that the training data or the config do not know:", *shown[:20]])
+            "\n".join(
+                [f"{len(shown)} rows have answers that the training data or the config do not know:", *shown[:20]]
+            )
             + "\nCorrect them, name all labels in task.labels, or set data.on_bad_rows to skip."
         )
     for name, rows in problems.items():

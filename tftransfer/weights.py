@@ -46,7 +46,7 @@ def restore(model: Any, directory: Path) -> None:
         raise RunDirectoryError(f"{directory}: expected a manifest.json and the weights it names; {error}.") from None
     if digest != manifest["sha256"]:
         raise RunDirectoryError(
-            f"{path}: expected the sha256 {manifest['sha256']}, received {digest}. The file was changed or damaged after "
-            "it was written; restore it from a copy, or train again."
+            f"{path}: expected the sha256 {manifest['sha256']}, received {digest}. The file was changed or damaged "
+            "after it was written; restore it from a copy, or train again."
         )
     model.load_weights(path)

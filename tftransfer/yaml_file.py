@@ -1,8 +1,8 @@
 """YAML 1.2 scalars, read strictly, with the place of every key.
 
-PyYAML's own loaders follow YAML 1.1, in which `no` is False, `2e-5` is a string, `012` is ten and `1:30` is ninety, and they
-let the last of two equal keys win. This module uses PyYAML's parser and builds the values itself: tags and aliases are
-refused, as are repeated keys and files beyond plausible size and depth.
+PyYAML's own loaders follow YAML 1.1, in which `no` is False, `2e-5` is a string, `012` is ten and `1:30` is ninety, and
+they let the last of two equal keys win. This module uses PyYAML's parser and builds the values itself: tags and aliases
+are refused, as are repeated keys and files beyond plausible size and depth.
 """
 
 import re

@@ -172,9 +172,7 @@ def test_ctrl_c_in_the_middle_of_an_epoch(folder: Path) -> None:
     log = folder / "log"
     command = [sys.executable, "-c", "from tftransfer.cli.main import run; run()", "fit", str(folder / "c.yaml")]
     with log.open("w") as err:
-        process = subprocess.Popen(
-            [*command, "--run", str(folder / "run")], stderr=err
-        )
+        process = subprocess.Popen([*command, "--run", str(folder / "run")], stderr=err)
         started(log, process)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130

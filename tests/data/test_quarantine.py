@@ -9,7 +9,10 @@ import pytest
 from tftransfer.data.quarantine import write_quarantine
 from tftransfer.data.source import BadRow
 
-ROWS = [("train.tsv", BadRow(2, "empty text", "\tx\u2028\n")), ("test.tsv", BadRow(9, "NUL character in text", 'é"中\0'))]
+ROWS = [
+    ("train.tsv", BadRow(2, "empty text", "\tx\u2028\n")),
+    ("test.tsv", BadRow(9, "NUL character in text", 'é"中\0')),
+]
 
 
 def test_one_json_object_a_line(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from tftransfer.model import TransferModel
 from tftransfer.strategies.strategy import BACKBONE
 
 ROWS = Examples(
-    {"text": ["good lamp", "bad box", "great", "wrong and late"] * 2, "label": ["yes", "no"] * 4}, "toy.tsv", np.arange(8)
+    {"text": ["good lamp", "bad box", "great", "wrong and late"] * 2, "label": ["yes", "no"] * 4},
+    "toy.tsv",
+    np.arange(8),
 )
 
 

@@ -39,7 +39,10 @@ def toy() -> Callable[..., Examples]:
         labels = rng.permutation(["negative"] * (rows // 3) + ["positive"] * (rows - rows // 3)).tolist()
         texts = []
         for label in labels:
-            words = [*rng.choice(own[label], rng.integers(2, 6)), *rng.choice(["the", "lamp", "is"], rng.integers(0, 6))]
+            words = [
+                *rng.choice(own[label], rng.integers(2, 6)),
+                *rng.choice(["the", "lamp", "is"], rng.integers(0, 6)),
+            ]
             texts.append(" ".join(words))
         return Examples({"text": texts, "label": labels}, "toy.tsv", np.arange(rows) + 2)
 

@@ -72,7 +72,9 @@ def run(case: dict[str, Any], strategy: tf.distribute.Strategy) -> dict[str, np.
         results = {f"history/{name}": values for name, values in trained.history.items() if name != "seconds"}
     except TrainingError as stopped:
         error = str(stopped)
-    results |= {f"weight/{v.path}": np.asarray(value) for v, value in zip(model.weights, model.get_weights(), strict=True)}
+    results |= {
+        f"weight/{v.path}": np.asarray(value) for v, value in zip(model.weights, model.get_weights(), strict=True)
+    }
     results |= {f"before/{v.path}": value for v, value in zip(model.weights, recorder.before, strict=True)}
     results |= {"losses": recorder.losses, "error": error, "iterations": int(model.optimizer.iterations.numpy())}
     if not error:

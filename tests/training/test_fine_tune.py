@@ -64,7 +64,14 @@ def test_it_learns_the_labels(
 ) -> None:
     model, recorder = build(dropping_checkpoint), Recorder()
     trained = tune(
-        model, toy(32), toy(20, seed=1), epochs=6, learning_rate=1e-2, monitor="accuracy", callbacks=[recorder], show_progress=True
+        model,
+        toy(32),
+        toy(20, seed=1),
+        epochs=6,
+        learning_rate=1e-2,
+        monitor="accuracy",
+        callbacks=[recorder],
+        show_progress=True,
     )
     assert trained.history["loss"][-1] < trained.history["loss"][0] / 2
     assert max(trained.history["val_accuracy"]) == 1.0
@@ -85,7 +92,8 @@ def test_it_learns_the_labels(
 class Steer(keras.callbacks.Callback):
     """Makes the answer of each epoch the same for every text; at so small a learning rate it stays that.
 
-    Two thirds of the labels are positive: epoch 2 is right most often and has the least loss; epoch 4 is right as often.
+    Two thirds of the labels are positive: epoch 2 is right most often and has the least loss; epoch 4 is right as
+    often.
     """
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -229,7 +237,9 @@ def test_a_wrong_option(
 
 
 def test_an_unknown_monitor(shallow_checkpoint: Path, toy: Callable[..., Examples]) -> None:
-    with pytest.raises(ConfigError, match=r"monitor: unknown metric 'acuracy'\. Did you mean 'accuracy'\? Known: accuracy, macro"):
+    with pytest.raises(
+        ConfigError, match=r"monitor: unknown metric 'acuracy'\. Did you mean 'accuracy'\? Known: accuracy, macro"
+    ):
         tune(build(shallow_checkpoint), toy(8), toy(8), monitor="acuracy")
 
 

@@ -50,7 +50,9 @@ def test_a_slash_tells_layer_1_from_layer_10() -> None:
 
 def test_unclaimed_variables_are_named_and_nothing_is_frozen() -> None:
     made = variables(*PATHS)
-    with pytest.raises(ConfigError, match=r"no rate for 2 variables: encoder/layer_1/kernel, head/kernel\. End it with"):
+    with pytest.raises(
+        ConfigError, match=r"no rate for 2 variables: encoder/layer_1/kernel, head/kernel\. End it with"
+    ):
         apply_rates(made, [("layer_10/", 0.0)])
     assert all(variable.trainable for variable in made)
 

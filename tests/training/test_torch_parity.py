@@ -106,7 +106,8 @@ def test_losses_and_weights_are_those_of_pytorch(
 ) -> None:
     train = toy(29)
     model = tftransfer.build(
-        str(still_checkpoint), tftransfer.tasks.SequenceClassification(LABELS, pooling=pooling)  # type: ignore[arg-type]
+        str(still_checkpoint),
+        tftransfer.tasks.SequenceClassification(LABELS, pooling=pooling),  # type: ignore[arg-type]
     )
     head = model.get_layer("head")
     torch.manual_seed(0)

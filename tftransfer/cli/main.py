@@ -46,7 +46,9 @@ def run() -> None:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. What the run directory holds is whole; a run without weights was taken away.", err=True)
+        click.echo(
+            "Interrupted. What the run directory holds is whole; a run without weights was taken away.", err=True
+        )
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -35,7 +35,9 @@ def _field(value: object) -> str:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default=Path("-"))
 @click.option("--format", "data_format", help="Data format of FILE.  [default: by its name; plain lines for -]")
-@click.option("--output", type=click.Choice(["jsonl", "tsv"]), default="jsonl", show_default=True, help="What to print.")
+@click.option(
+    "--output", type=click.Choice(["jsonl", "tsv"]), default="jsonl", show_default=True, help="What to print."
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Texts at a time.")
 def predict(run: Path, file: Path, data_format: str | None, output: str, batch_size: int) -> None:
     """Answer every text of FILE (or standard input, a text a line) with a RUN's model."""

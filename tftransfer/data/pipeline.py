@@ -56,7 +56,7 @@ class EncodedExamples:
 
         # Without strings and booleans, which a batch may not hold under tf.distribute.
         ids = tf.TensorSpec([None, None], tf.int32)
-        signature: tuple[Any, ...] = ({name: ids for name in ("input_ids", "attention_mask", "token_type_ids")},)
+        signature: tuple[Any, ...] = (dict.fromkeys(("input_ids", "attention_mask", "token_type_ids"), ids),)
         if self.targets is not None:
             targets = tf.TensorSpec([None, *self.targets.shape[1:]], self.targets.dtype)
             signature = (*signature, targets, tf.TensorSpec([None], tf.float32))

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tftransfer import registry
-from tftransfer import atomic
+from tftransfer import atomic, registry
 from tftransfer.evaluation import checks, counts, page, plots
 from tftransfer.evaluation.report import Report
 

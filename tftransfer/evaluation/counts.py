@@ -31,8 +31,8 @@ def per_class(matrix: np.ndarray) -> dict[str, np.ndarray]:
 def totals(matrix: np.ndarray) -> dict[str, Any]:
     """Returns the measures of the whole, as plain numbers.
 
-    The macro averages run over the labels that occur in the targets or in the predictions, as scikit-learn's do: a label
-    that no example has and that no answer names says nothing about the model. A weighted average is by support.
+    The macro averages run over the labels that occur in the targets or in the predictions, as scikit-learn's do: a
+    label that no example has and that no answer names says nothing about the model. A weighted average is by support.
 
     Args:
         matrix: int array (labels, labels). The confusion matrix, with one example at least.

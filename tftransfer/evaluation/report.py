@@ -12,8 +12,8 @@ __all__ = ["Report"]
 class Report(abc.ABC):
     """The answers of a model beside the truth, ready to be measured and written down.
 
-    A subclass is a frozen dataclass in a file of this package; its fields are the plain values (arrays, strings) that it
-    judges, and it files itself under the name that a task asks for: `@registry.reports.register("classification")`.
+    A subclass is a frozen dataclass in a file of this package; its fields are the plain values (arrays, strings) that
+    it judges, and it files itself under the name that a task asks for: `@registry.reports.register("classification")`.
     """
 
     @abc.abstractmethod

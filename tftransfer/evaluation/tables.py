@@ -23,9 +23,9 @@ def width(text: str) -> int:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lays out a table for a terminal.
 
-    A column whose cells are all numbers (or blank, or "-") is right aligned with its header, any other one left aligned.
-    Line ends and tabs in a cell become spaces and other control characters become "\N{REPLACEMENT CHARACTER}", so that no
-    cell can break the table or speak to the terminal.
+    A column whose cells are all numbers (or blank, or "-") is right aligned with its header, any other one left
+    aligned. Line ends and tabs in a cell become spaces and other control characters become "\N{REPLACEMENT CHARACTER}",
+    so that no cell can break the table or speak to the terminal.
 
     Args:
         header: Sequence of str. The names of the columns.
@@ -72,7 +72,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def escape(text: str) -> str:
-    """Returns Markdown, fit for the cell of a table, that shows the text as it is: markup escaped, line ends as `<br>`."""
+    """Returns Markdown for the cell of a table that shows the text as it is: markup escaped, line ends as `<br>`."""
     lines = _LINE_END.split(text)
     return "<br>".join(_MARKUP.sub(r"\\\g<0>", _plain(line)) for line in lines)
 

@@ -29,7 +29,7 @@ class Strategy(abc.ABC):
             model: keras.Model. The model to be trained.
         """
 
-    def prepare(self, model: Any) -> None:
+    def prepare(self, model: Any) -> None:  # noqa: B027 - most strategies add nothing
         """Adds variables to the model before the table is applied; nothing by default."""
 
     def callbacks(self, model: Any) -> list[Any]:

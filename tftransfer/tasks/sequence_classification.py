@@ -23,9 +23,9 @@ class SequenceClassification(Task):
     Args:
         labels: sequence of str. The labels, in the order of the scores. Defaults to None: those of the training data,
             sorted.
-        class_weights: dict of label -> float, or "balanced" for weights inversely proportional to a label's share of the
-            training data, 1 on average. Weighs training examples; the loss is the sum of weighted losses divided by the
-            number of examples, as Keras's `class_weight`. Defaults to None.
+        class_weights: dict of label -> float, or "balanced" for weights inversely proportional to a label's share of
+            the training data, 1 on average. Weighs training examples; the loss is the sum of weighted losses divided by
+            the number of examples, as Keras's `class_weight`. Defaults to None.
         label_smoothing: float in [0, 1). Share of the target probability spread over all labels (Szegedy et al., 2016).
             Defaults to 0.0.
         pooling: "mean", "cls" (first token), "pooler" (the checkpoint's pooler, or a fresh one), or "auto": what

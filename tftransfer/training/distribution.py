@@ -13,12 +13,12 @@ __all__ = ["TransferMirrored", "distribution"]
 class TransferMirrored(tf.distribute.MirroredStrategy):
     """A `MirroredStrategy` under which `fit` and `evaluate` accept a first batch that divides unevenly.
 
-    To build a model, Keras averages the first batch over the replicas, which fails unless all parts have the same shape,
-    although only shapes are wanted; the first replica's part serves as well.
+    To build a model, Keras averages the first batch over the replicas, which fails unless all parts have the same
+    shape, although only shapes are wanted; the first replica's part serves as well.
     """
 
     def reduce(self, reduce_op: Any, value: Any, axis: int | None) -> Any:
-        """Reduces over replicas; a mean over a nest of tensors, which only Keras's build asks for, is the first part."""
+        """Reduces over replicas; a mean over a nest of tensors, which Keras's build asks for, is the first part."""
         mean = str(getattr(reduce_op, "value", reduce_op)).upper() == "MEAN"
         if mean and axis is None and isinstance(value, (dict, list, tuple)):
             return tf.nest.map_structure(lambda part: self.experimental_local_results(part)[0], value)

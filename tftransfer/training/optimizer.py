@@ -27,8 +27,8 @@ class AdamW(keras.optimizers.Optimizer):
 
     Args:
         learning_rate: float or `LearningRateSchedule`. Defaults to 5e-5.
-        rates: sequence of (regular expression over a variable's path, multiplier); the first match wins. A variable that
-            none matches has rate 1. Defaults to ().
+        rates: sequence of (regular expression over a variable's path, multiplier); the first match wins. A variable
+            that none matches has rate 1. Defaults to ().
         weight_decay: float. Share of a matrix that a step at learning rate 1 takes away. Defaults to 0.01.
         beta_1: float. Decay of the mean of gradients. Defaults to 0.9.
         beta_2: float. Decay of the mean of squared gradients. Defaults to 0.999.

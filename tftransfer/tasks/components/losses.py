@@ -15,8 +15,8 @@ class SmoothedCrossentropy(keras.losses.Loss):
     `keras.losses.SparseCategoricalCrossentropy` has no smoothing, and `CategoricalCrossentropy` no label ids.
 
     Args:
-        label_smoothing: float in [0, 1). The target is `1 - label_smoothing` on the label plus `label_smoothing / labels`
-            on every label. Defaults to 0.0.
+        label_smoothing: float in [0, 1). The target is `1 - label_smoothing` on the label plus `label_smoothing /
+            labels` on every label. Defaults to 0.0.
 
     Call arguments:
         y_true: int tensor `(batch,)`, label ids.
