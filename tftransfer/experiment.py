@@ -62,7 +62,7 @@ def fit(
     encoded = {name: model.encode(part, training=name == "train") for name, part in splits.examples.items()}
     _describe_data(splits, encoded)
     if dry_run:
-        return _one_step(model, experiment, encoded["train"])
+        return _one_step(model, experiment, splits.examples["train"])
     with RunDirectory.create(run, overwrite) as directory:
         _write_inputs(directory, experiment, model, splits, encoded)
         start = time.monotonic()
@@ -174,30 +174,23 @@ def _describe_data(splits: Splits, encoded: dict[str, EncodedExamples]) -> None:
         note(f"{len(splits.bad_rows)} bad rows were skipped")
 
 
-def _one_step(model: TransferModel, experiment: config.Experiment, train: EncodedExamples) -> dict[str, Any]:
-    rows = np.arange(min(experiment.training.batch_size, len(train)))
-    tokens = type(train.tokens)(
-        input_ids=train.tokens.input_ids,
-        token_type_ids=train.tokens.token_type_ids,
-        offsets=train.tokens.offsets[: len(rows) + 1],
-        truncated=train.tokens.truncated[: len(rows)],
-    )
-    first = dataclasses.replace(
-        train,
-        tokens=tokens,
-        targets=train.targets[rows],
-        weights=None if train.weights is None else train.weights[rows],
-    )
-    start = time.monotonic()
-    strategy = registry.strategies.build(*_named(experiment.strategy))
+def _one_step(model: TransferModel, experiment: config.Experiment, train: Examples) -> dict[str, Any]:
     training = experiment.training.model_copy(update={"epochs": 1, "warmup": 0, "patience": None})
-    trained = fit_encoded(model, first, None, strategy=strategy, training=training)
-    note(_rate_table(trained.rates))
+    batch = model.encode(train.take(np.arange(min(training.batch_size, len(train)))), training=True)
+    start = time.monotonic()
+    trained = fit_encoded(
+        model,
+        batch,
+        None,
+        strategy=registry.strategies.build(*_named(experiment.strategy)),
+        training=training,
+        on_rates=lambda rates: note(_rate_table(rates)),
+    )
     return {
         "dry_run": True,
         "loss": trained.history["loss"][0],
         "first_step_seconds": round(time.monotonic() - start, 2),
-        "steps": -(-len(train) // experiment.training.batch_size) * experiment.training.epochs,
+        "steps": -(-len(train) // training.batch_size) * experiment.training.epochs,
     }
 
 
@@ -295,7 +288,7 @@ def _judge(
     trained: Trained,
 ) -> dict[str, Any]:
     """Writes the report and the metrics of every split but the training data."""
-    metrics = {}
+    metrics: dict[str, Any] = {}
     for name in ("validation", "test"):
         if name in examples:
             report = _report(model, examples[name], encoded[name])

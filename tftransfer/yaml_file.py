@@ -77,14 +77,15 @@ def dump(value: Any) -> str:
 
 
 def _value(events: Iterator[Any], event: Any, path: tuple[str | int, ...], places: Places, source: str) -> Any:
-    where = f"{source}:{event.start_mark.line + 1}:{event.start_mark.column + 1}"
+    line, column = _place(event)
+    where = f"{source}:{line}:{column}"
     if isinstance(event, yaml.AliasEvent):
         raise ConfigError(f"{where}: aliases (*{event.anchor}) are not supported; write the value out.")
     if event.tag is not None:
         raise ConfigError(f"{where}: tags ({event.tag}) are not supported; write plain values.")
     if len(path) > _MAX_DEPTH:
         raise ConfigError(f"{where}: nested deeper than {_MAX_DEPTH} levels.")
-    places.setdefault(path, (event.start_mark.line + 1, event.start_mark.column + 1))
+    places.setdefault(path, (line, column))
     if isinstance(event, yaml.ScalarEvent):
         return event.value if event.style in ("'", '"', "|", ">") else _scalar(event.value)
     if isinstance(event, yaml.SequenceStartEvent):
@@ -94,14 +95,19 @@ def _value(events: Iterator[Any], event: Any, path: tuple[str | int, ...], place
         return items
     mapping: dict[str, Any] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
-        where = f"{source}:{event.start_mark.line + 1}:{event.start_mark.column + 1}"
+        line, column = _place(event)
+        where = f"{source}:{line}:{column}"
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
             raise ConfigError(f"{where}: expected a plain key.")
         if event.value in mapping:
             raise ConfigError(f"{where}: the key '{event.value}' stands twice in the same block.")
-        places[(*path, event.value)] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        places[(*path, event.value)] = (line, column)
         mapping[event.value] = _value(events, next(events), (*path, event.value), places, source)
     return mapping
+
+
+def _place(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
 
 
 def _scalar(text: str) -> Any:

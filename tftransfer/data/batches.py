@@ -11,7 +11,10 @@ __all__ = ["BatchPlan", "TokenRows", "pad"]
 
 
 class TokenRows(Protocol):
-    """Tokenized rows of different lengths, end to end; row i is `offsets[i]:offsets[i + 1]`."""
+    """Tokenized rows of different lengths, end to end; row i is `offsets[i]:offsets[i + 1]`.
+
+    `truncated` tells of each row whether its text was longer.
+    """
 
     @property
     def input_ids(self) -> np.ndarray: ...
@@ -21,6 +24,9 @@ class TokenRows(Protocol):
 
     @property
     def offsets(self) -> np.ndarray: ...
+
+    @property
+    def truncated(self) -> np.ndarray: ...
 
 
 @dataclasses.dataclass(frozen=True)
