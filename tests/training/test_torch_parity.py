@@ -134,12 +134,10 @@ def test_losses_and_weights_are_those_of_pytorch(
     )
     assert len(recorder.values) == len(theirs) == 8
     assert np.abs(np.array(recorder.values) - theirs).max() <= 1e-5
-    print("DIFF loss", np.abs(np.array(recorder.values) - theirs).max())
     truth = weights_of(module)
     assert {v.path for v in model.weights} <= set(truth)
     for variable in model.weights:
         # A key's bias has no gradient but rounding, which Adam scales up to whole steps: two runs differ in it.
         if not variable.path.endswith("attention/key/bias"):
-            print("DIFF", variable.path, np.abs(variable.numpy() - truth[variable.path]).max())
             assert np.abs(variable.numpy() - truth[variable.path]).max() <= 1e-5, variable.path
             assert np.abs(variable.numpy() - before[variable.path]).max() > 1e-4, variable.path

@@ -47,8 +47,7 @@ class Family:
                     f"config.json: {key} is {raw[key]!r}, but only {' or '.join(map(repr, known))} is implemented "
                     "for this family. Loading it as if it were that would give wrong numbers."
                 )
-        # null means what a missing key means: the family's default.
-        values = {f: default if raw.get(key) is None else raw[key] for key, (f, default) in self.fields.items()}
+        values = {field: raw.get(key, default) for key, (field, default) in self.fields.items()}
         if values["classifier_dropout"] is None:
             values["classifier_dropout"] = values["hidden_dropout"]
         keys = {field: key for key, (field, _) in self.fields.items()}

@@ -31,7 +31,7 @@ class TransformerConfig:
         attention_dropout: float. Dropout rate of attention probabilities.
         classifier_dropout: float. Dropout rate that the checkpoint asks of a head.
         initializer_range: float. Standard deviation of freshly made kernels.
-        pad_token_id: int. Id of the padding token.
+        pad_token_id: int or None. Id of the padding token, if there is one.
     """
 
     vocab_size: _Count
@@ -47,4 +47,4 @@ class TransformerConfig:
     attention_dropout: _Rate
     classifier_dropout: _Rate
     initializer_range: _Constant
-    pad_token_id: int
+    pad_token_id: int | None
