@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from tftransfer import registry, yaml_file
-from tftransfer.errors import ConfigError
+from tftransfer.errors import ConfigError, TFTransferError
 from tftransfer.registry import describe, suggest
 
 __all__ = ["Data", "Distribution", "Experiment", "Export", "Model", "Split", "Training", "load", "to_dict"]
@@ -244,7 +244,7 @@ def _file_problems(split: str, block: Block) -> list[tuple[_Path, str]]:
         return [(("path",), "required: the path of a file.")]
     try:
         name = block.get("format") or infer_format(block["path"])
-    except Exception as error:  # noqa: BLE001
+    except TFTransferError as error:
         return [(("path",), str(error))]
     problems = registry.sources.problems(name, options)
     return [(("format",), text) if path == ("name",) else (path, text) for path, text in problems]

@@ -235,18 +235,19 @@ def _train(
     encoded: dict[str, EncodedExamples],
     splits: Splits,
 ) -> Trained:
-    trained = fit_encoded(
-        model,
-        encoded["train"],
-        encoded.get("validation"),
-        strategy=registry.strategies.build(*_named(experiment.strategy)),
-        training=experiment.training,
-        callbacks=[progress()],
-        where=splits.examples["train"].where,
-        save=lambda epoch: weights.save(model, directory.weights, epoch),
-        log_directory=directory.logs,
-        on_rates=lambda rates: _announce_rates(directory, rates),
-    )
+    with progress() as bar:
+        trained = fit_encoded(
+            model,
+            encoded["train"],
+            encoded.get("validation"),
+            strategy=registry.strategies.build(*_named(experiment.strategy)),
+            training=experiment.training,
+            callbacks=[bar],
+            where=splits.examples["train"].where,
+            save=lambda epoch: weights.save(model, directory.weights, epoch),
+            log_directory=directory.logs,
+            on_rates=lambda rates: _announce_rates(directory, rates),
+        )
     directory.write("history", trained.history)
     return trained
 

@@ -1,5 +1,6 @@
 """`fine_tune`: a model, examples and a strategy to trained weights, with Keras's own `fit`."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,15 +77,17 @@ def fine_tune(
     training = training_options(options)
     for examples in (train, *([validation] if validation is not None else [])):
         _ = examples.labels  # an error if there are none
-    return fit_encoded(
-        model,
-        model.encode(train, training=True),
-        model.encode(validation) if validation is not None else None,
-        strategy=strategy or Full(),
-        training=training,
-        callbacks=[*callbacks, *([progress()] if show_progress else [])],
-        where=train.where,
-    )
+    with contextlib.ExitStack() as stack:
+        shown = [stack.enter_context(progress())] if show_progress else []
+        return fit_encoded(
+            model,
+            model.encode(train, training=True),
+            model.encode(validation) if validation is not None else None,
+            strategy=strategy or Full(),
+            training=training,
+            callbacks=[*callbacks, *shown],
+            where=train.where,
+        )
 
 
 def compile_model(model: Any, strategy: Strategy, training: Training, total_steps: int) -> list[RateRow]:

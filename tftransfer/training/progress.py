@@ -1,7 +1,9 @@
 """What a person sees of a training: a bar on a terminal, plain lines elsewhere; always on standard error."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -16,9 +18,15 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def progress() -> keras.callbacks.Callback:
-    """Returns the callback that suits standard error."""
-    return _Bar() if sys.stderr.isatty() else _Lines()
+@contextlib.contextmanager
+def progress() -> Iterator[keras.callbacks.Callback]:
+    """Gives the callback that suits standard error, and leaves the terminal as it was however the training ends."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, TextColumn("{task.fields[logs]}"), console=Console(stderr=True)) as bar:
+        yield _Bar(bar)
 
 
 def _summary(logs: dict[str, Any]) -> str:
@@ -49,16 +57,9 @@ class _Lines(keras.callbacks.Callback):
 class _Bar(keras.callbacks.Callback):
     """A progress bar an epoch, with the metrics beside it."""
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[logs]}"),
-            console=Console(stderr=True),
-        )
-        self.bar.start()
+    def __init__(self, bar: Progress) -> None:
+        super().__init__()
+        self.bar = bar
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         name = f"epoch {epoch + 1}/{self.params['epochs']}"
@@ -69,6 +70,3 @@ class _Bar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.bar.update(self.task, logs=_summary(logs or {}))
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.bar.stop()
