@@ -253,3 +253,15 @@ def test_clone(tiny: Backbone) -> None:
     assert [v.path for v in again.weights] == [v.path for v in tiny.weights]
     np.testing.assert_array_equal(clone(inputs())["last_hidden_state"], tiny(inputs())["last_hidden_state"])
     assert len(clone.hidden_states) == 3
+
+
+def test_layers_on_a_backbone_do_not_see_padding(tiny_checkpoint: Path) -> None:
+    backbone = Backbone.from_pretrained(str(tiny_checkpoint))
+    x = keras.layers.Bidirectional(keras.layers.LSTM(4))(backbone.output["last_hidden_state"])
+    pooled = keras.layers.GlobalAveragePooling1D()(backbone.output["last_hidden_state"])
+    model = keras.Model(backbone.input, [x, pooled])
+    ids = np.array([[2, 40, 41, 3]], "int32")
+    short = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    padded = {name: np.pad(values, [(0, 0), (0, 4)]) for name, values in short.items()}
+    for plain, other in zip(model.predict(short, verbose=0), model.predict(padded, verbose=0), strict=True):
+        np.testing.assert_allclose(plain, other, atol=1e-6)

@@ -145,10 +145,10 @@ def test_mixed_bfloat16(few: Any, build: Callable[..., Any], tmp_path: Path) -> 
 
 
 def plain_head(features: dict[str, Any]) -> Any:
-    """The mean over the tokens and both last states of an LSTM, both told what is padding."""
-    hidden, real = features["last_hidden_state"], keras.ops.cast(features["attention_mask"], "bool")
-    mean = keras.layers.GlobalAveragePooling1D()(hidden, mask=real)
-    last = keras.layers.Bidirectional(keras.layers.LSTM(8))(hidden, mask=real)
+    """The mean over the tokens and both last states of an LSTM; the backbone has told Keras what is padding."""
+    hidden = features["last_hidden_state"]
+    mean = keras.layers.GlobalAveragePooling1D()(hidden)
+    last = keras.layers.Bidirectional(keras.layers.LSTM(8))(hidden)
     return keras.layers.Dense(3)(keras.layers.Concatenate()([mean, last]))
 
 

@@ -183,3 +183,10 @@ def test_importing_loads_no_tensorflow() -> None:
     code = "import sys, tftransfer.tokenizers; print('tensorflow' in sys.modules, 'transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_pairs_of_long_texts_stay_cheap(uncased: FastTokenizer) -> None:
+    # Rust's own truncation makes every combination of cut-off parts: here a million encodings.
+    encoded = uncased.encode(["the " * 20_000], ["the " * 20_000], max_length=32)
+    assert rows(encoded)[0].count(uncased.rust.token_to_id("the")) == 29
+    assert encoded.truncated.tolist() == [True]

@@ -2,7 +2,8 @@
 
     python mirrored_runs.py CASES.json RESULTS_DIRECTORY
 
-Each case is trained twice, on one device and mirrored, and leaves `NAME-single.npz` and `NAME-mirrored.npz`.
+Each case is trained mirrored and, unless it is poisoned, on one device before; it leaves `NAME-single.npz` and
+`NAME-mirrored.npz`.
 """
 
 import json
@@ -96,8 +97,9 @@ def main() -> None:
     mirrored = distribution("mirrored")
     assert mirrored.num_replicas_in_sync == 2
     for name, case in cases.items():
-        for kind, strategy in (("single", tf.distribute.get_strategy()), ("mirrored", mirrored)):
-            np.savez(directory / f"{name}-{kind}.npz", **run(case, strategy))
+        if not case["poisoned"]:
+            np.savez(directory / f"{name}-single.npz", **run(case, tf.distribute.get_strategy()))
+        np.savez(directory / f"{name}-mirrored.npz", **run(case, mirrored))
 
 
 if __name__ == "__main__":

@@ -106,10 +106,10 @@ def test_the_cases_differ_in_what_they_test(runs: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_on_the_second_replica_stops_both(runs: Path) -> None:
-    for results in both(runs, "poisoned"):
-        message = str(results["error"])
-        assert "not finite at step 2 of epoch 1" in message
-        assert f"toy.tsv:{POISONED + 2}" in message
-        assert len(results["losses"]) == 1
-        for path, value in group(results, "weight/").items():
-            assert value.tobytes() == results[path.replace("weight/", "before/", 1)].tobytes(), path
+    results = dict(np.load(runs / "poisoned-mirrored.npz"))
+    message = str(results["error"])
+    assert "not finite at step 2 of epoch 1" in message
+    assert f"toy.tsv:{POISONED + 2}" in message
+    assert len(results["losses"]) == 1
+    for path, value in group(results, "weight/").items():
+        assert value.tobytes() == results[path.replace("weight/", "before/", 1)].tobytes(), path

@@ -27,7 +27,7 @@ class Backbone(keras.Model):
       counts from the row's start and each further one from its own first token.
 
     Its outputs are a dict: `last_hidden_state` `(batch, length, hidden)` and, if the checkpoint has a pooler,
-    `pooler_output` `(batch, hidden)`.
+    `pooler_output` `(batch, hidden)`. `last_hidden_state` carries a Keras mask that leaves out padding.
 
     Attributes:
         config: TransformerConfig. Sizes and constants.
@@ -145,7 +145,8 @@ class Backbone(keras.Model):
         names = ["input_ids", "attention_mask", "token_type_ids"] + ["position_ids"] * position_ids
         inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
         states = encoder(embeddings(**inputs), inputs["attention_mask"])
-        outputs = {"last_hidden_state": states[-1]}
+        mask = layers.PaddingMask(dtype=dtype, name="padding_mask")
+        outputs = {"last_hidden_state": mask([states[-1], inputs["attention_mask"]])}
         if pooler:
             pool = layers.Pooler(config.hidden_size, config.initializer_range, dtype=dtype, name="pooler")
             outputs["pooler_output"] = pool(states[-1])

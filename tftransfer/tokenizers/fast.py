@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +60,6 @@ class FastTokenizer:
     def __init__(self, rust: tokenizers.Tokenizer, pad_token_id: int | None = None) -> None:
         self.pad_token_id: int = read_pad_token_id(rust) if pad_token_id is None else int(pad_token_id)
         self.rust = rust
-        self._lock = threading.Lock()
         rust.no_truncation()
         rust.no_padding()
         rust.encode_special_tokens = True
@@ -100,8 +98,7 @@ class FastTokenizer:
 
     def to_json(self) -> str:
         """The canonical content of `tokenizer.json`, without truncation and padding."""
-        with self._lock:  # another thread may be encoding, with a truncation set
-            return self.rust.to_str()
+        return self.rust.to_str()
 
     def save(self, directory: Path) -> None:
         """Writes `tokenizer.json`; its padding section holds the id of padding, so that reading it back finds it."""
@@ -151,22 +148,39 @@ class FastTokenizer:
             )
 
     def _encode_some(self, rows: list, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        # The length limit is a state of the Rust object: nobody else may encode meanwhile, and it never stays behind.
-        with self._lock:
-            self.rust.enable_truncation(max_length, strategy="longest_first", direction="right")
-            try:
-                encodings = self.rust.encode_batch_fast(rows)
-            except TypeError as error:
-                raise DataError(_complaint(rows)) from error
-            finally:
-                self.rust.no_truncation()
-        lengths = np.fromiter(map(len, encodings), np.int64, len(encodings))
-        total = int(lengths.sum())
-        ids = np.fromiter(itertools.chain.from_iterable(e.ids for e in encodings), np.int32, total)
-        types = np.fromiter(itertools.chain.from_iterable(e.type_ids for e in encodings), np.int32, total)
-        # `overflowing` copies what was cut, so it is asked only of full rows.
-        truncated = [len(e) == max_length and bool(e.overflowing) for e in encodings]
-        return lengths, ids, types, np.array(truncated, bool)
+        try:
+            encodings = self.rust.encode_batch_fast(rows)
+        except TypeError as error:
+            raise DataError(_complaint(rows)) from error
+        ids, types = [e.ids for e in encodings], [e.type_ids for e in encodings]
+        # Rust's own truncation also makes every combination of what it cuts off: gigabytes for a pair of long texts.
+        truncated = np.array([len(row) > max_length for row in ids], bool)
+        for row in np.flatnonzero(truncated):
+            kept = _kept(encodings[row].sequence_ids, max_length)
+            ids[row], types[row] = ([values[i] for i in kept] for values in (ids[row], types[row]))
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        flat = [np.fromiter(itertools.chain.from_iterable(x), np.int32, int(lengths.sum())) for x in (ids, types)]
+        return lengths, flat[0], flat[1], truncated
+
+
+def _kept(sequence_ids: Sequence[int | None], max_length: int) -> np.ndarray:
+    """Returns which tokens of a row stay: special ones, and the first of each text, by Rust's "longest_first".
+
+    Args:
+        sequence_ids: for each token, 0 or 1 for the text it is of, None for a special token.
+        max_length: int. How many stay.
+    """
+    texts = np.array([-1 if n is None else n for n in sequence_ids])
+    first, second = int((texts == 0).sum()), int((texts == 1).sum())
+    room = max_length - int((texts == -1).sum())
+    # The longer text gives way first, and has the odd token; of two equally long ones the second counts as the longer.
+    short = min(first, second, room // 2)
+    long = min(max(first, second), room - short)
+    limits = (long, short) if first > second else (short, long)
+    stays = texts == -1
+    for text, limit in enumerate(limits):
+        stays[np.flatnonzero(texts == text)[:limit]] = True
+    return np.flatnonzero(stays)
 
 
 def _offsets(lengths: np.ndarray) -> np.ndarray:

@@ -41,6 +41,10 @@ class ClassificationHead(keras.layers.Layer):
         self.pooling = pooling
         self.dropout = dropout
         self.initializer_range = initializer_range
+        self.supports_masking = True
+
+    def compute_mask(self, *inputs: Any) -> None:
+        """Returns None: a text's logits are not padding, whatever its tokens are."""
 
     def build(self, hidden_shape: tuple[int | None, ...], attention_mask_shape: Any = None) -> None:
         width = hidden_shape[-1]
