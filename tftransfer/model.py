@@ -32,6 +32,7 @@ class TransferModel(keras.Model):
         checkpoint: Checkpoint. Where the pretrained weights came from.
         max_length: int. Longest text in tokens, special tokens included; longer ones are cut at the end.
         clip_norm: float or None. Greatest global norm of a step's gradient. Defaults to None: no clipping.
+        fixed_paths: frozenset of str. Variables that no strategy moves, such as the moving means of a user's head.
     """
 
     task: Task
@@ -39,6 +40,7 @@ class TransferModel(keras.Model):
     checkpoint: Checkpoint
     max_length: int
     clip_norm: float | None = None
+    fixed_paths: frozenset[str] = frozenset()
 
     def encode(self, examples: Examples, *, training: bool = False) -> EncodedExamples:
         """Returns examples as numbers.
@@ -203,6 +205,8 @@ def build(
     """
     if precision not in ("float32", "mixed_bfloat16"):  # float16 would need its loss scaled
         raise ConfigError(f"precision: expected float32 or mixed_bfloat16; received '{precision}'.")
+    if not task.is_resolved:
+        raise ConfigError("The task's labels are not known: give labels=train.labels, or task.resolve(train.columns).")
     if isinstance(checkpoint, str):
         checkpoint = Checkpoint.find(checkpoint, revision)
     tokenizer = FastTokenizer.from_directory(checkpoint.directory)
@@ -218,6 +222,7 @@ def build(
     hints = HeadHints(checkpoint.pooling or default_pooling, config.classifier_dropout, config.initializer_range)
     logits = task.head(features, hints) if head is None else head(features)
     model = TransferModel(backbone.input, keras.layers.Activation("linear", dtype="float32", name="logits")(logits))
+    model.fixed_paths = frozenset(variable.path for variable in model.non_trainable_weights)
     model.task, model.tokenizer, model.checkpoint = task, tokenizer, checkpoint
     model.max_length = min(128, limit) if max_length is None else max_length
     return model

@@ -30,3 +30,8 @@ def test_mirrored_takes_every_cpu_where_there_is_no_gpu() -> None:
 def test_a_device_that_is_not_there(name: str) -> None:
     with pytest.raises(ConfigError, match=r"distribution.devices: no device 'GPU:7'; this machine has .*CPU:0"):
         distribution(name, ["CPU:0", "GPU:7"])
+
+
+def test_single_takes_one_device() -> None:
+    with pytest.raises(ConfigError, match="expected one device for 'single'"):
+        distribution("single", ["CPU:0", "CPU:0"])

@@ -14,6 +14,7 @@ from tftransfer.config import Training
 from tftransfer.data.batches import BatchPlan
 from tftransfer.errors import ConfigError, DataError, TrainingError
 from tftransfer.model import TransferModel
+from tftransfer.training.callbacks import BestWeights
 from tftransfer.training.fine_tune import Trained, fit_encoded
 
 QUICK = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "monitor": "loss"}
@@ -193,7 +194,6 @@ def test_xla_gives_the_same_losses(shallow_checkpoint: Path, toy: Callable[..., 
         assert model.jit_compile is jit_compile
         losses.append(recorder.losses)
     assert len(losses[0]) == 6
-    print("DIFF", np.abs(np.subtract(*losses)).max())
     assert np.abs(np.subtract(*losses)).max() <= 1e-4
 
 
@@ -257,3 +257,11 @@ def test_a_label_that_the_task_does_not_know(shallow_checkpoint: Path, toy: Call
     rows.columns["label"][3] = "positiv"
     with pytest.raises(DataError, match=r"toy\.tsv:5: unknown label 'positiv'\. Did you mean 'positive'\?"):
         tune(build(shallow_checkpoint), rows)
+
+
+def test_any_number_is_better_than_nan() -> None:
+    best = BestWeights("val_accuracy")
+    best.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    for epoch, value in enumerate([float("nan"), 0.5, 0.4]):
+        best.on_epoch_end(epoch, {"val_accuracy": value})
+    assert (best.epoch, best.value) == (1, 0.5)

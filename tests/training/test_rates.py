@@ -1,11 +1,16 @@
 """Rate tables over variable paths."""
 
 import contextlib
+from pathlib import Path
+from typing import Any
 
 import keras
 import pytest
 
+import tftransfer
+from tftransfer.config import Training
 from tftransfer.errors import ConfigError
+from tftransfer.training.fine_tune import compile_model
 from tftransfer.training.rates import RateRow, apply_rates, rate_of
 
 
@@ -66,3 +71,13 @@ def test_a_rate_that_is_none(rate: float) -> None:
 def test_a_pattern_that_is_no_regular_expression() -> None:
     with pytest.raises(ConfigError, match=r"'\(head' is not a regular expression: missing \)"):
         apply_rates(variables(*PATHS), [("(head", 1.0), ("", 1.0)])
+
+
+def test_what_a_head_keeps_for_itself_is_left_alone(tiny_checkpoint: Path) -> None:
+    def head(features: dict[str, Any]) -> Any:
+        return keras.layers.Dense(2)(keras.layers.BatchNormalization()(features["pooler_output"]))
+
+    task = tftransfer.tasks.SequenceClassification(labels=["a", "b"])
+    model = tftransfer.build(str(tiny_checkpoint), task, head=head)
+    compile_model(model, tftransfer.strategies.Full(), Training(), 10)
+    assert [v.name for v in model.non_trainable_weights] == ["moving_mean", "moving_variance"]

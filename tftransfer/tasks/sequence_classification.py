@@ -60,6 +60,10 @@ class SequenceClassification(Task):
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout: expected a number in [0, 1); received {self.dropout}.")
 
+    @property
+    def is_resolved(self) -> bool:
+        return self.labels is not None
+
     def resolve(self, columns: Mapping[str, Sequence[str]]) -> "SequenceClassification":
         found = sorted(set(columns["label"]))
         if len(found) < 2:

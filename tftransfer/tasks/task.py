@@ -50,6 +50,11 @@ class Task(abc.ABC):
     monitors: ClassVar[Sequence[str]]
     labels: Sequence[str] | None
 
+    @property
+    def is_resolved(self) -> bool:
+        """Whether nothing is left open for `resolve`."""
+        return True
+
     @abc.abstractmethod
     def resolve(self, columns: Mapping[str, Sequence[str]]) -> "Task":
         """Returns the task with what was left open, such as the labels, taken from the training data."""

@@ -65,13 +65,17 @@ class BestWeights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         value = None if self.monitor is None else float((logs or {})[self.monitor])
-        if value is not None and self.value is not None and not self.sign * value > self.sign * self.value:
+        if value is not None and self.epoch is not None and not self._is_better(value):
             return
         self.epoch, self.value = epoch, value
         if self.monitor is not None:  # otherwise the weights in the model are the ones to keep
             self._weights = self.model.get_weights()
         if self.save is not None:
             self.save(epoch)
+
+    def _is_better(self, value: float) -> bool:
+        # A metric can be NaN for an epoch; any number is better than that.
+        return self.value is None or math.isnan(self.value) or self.sign * value > self.sign * self.value
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._weights:

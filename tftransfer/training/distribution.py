@@ -41,6 +41,10 @@ def distribution(name: str = "auto", devices: Sequence[str] | None = None) -> tf
     for device in devices or []:
         if device not in present:
             raise ConfigError(f"distribution.devices: no device '{device}'; this machine has {', '.join(present)}.")
+    if name == "single" and len(devices or []) > 1:
+        raise ConfigError(
+            f"distribution.devices: expected one device for 'single'; received {', '.join(devices or [])}."
+        )
     if name == "mirrored" or (name == "auto" and len(devices or accelerators) > 1):
         return TransferMirrored(list(devices or accelerators or present))
     return tf.distribute.OneDeviceStrategy(devices[0]) if devices else tf.distribute.get_strategy()

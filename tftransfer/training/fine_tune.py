@@ -104,7 +104,7 @@ def compile_model(model: Any, strategy: Strategy, training: Training, total_step
     """
     strategy.prepare(model)
     table = strategy.rates(model)
-    rows = apply_rates(model.weights, table)
+    rows = apply_rates([v for v in model.weights if v.path not in model.fixed_paths], table)
     warmup = warmup_steps(training.warmup, total_steps)
     schedule = WarmupLinearDecay(training.learning_rate, total_steps, warmup)
     model.clip_norm = training.clip_norm

@@ -13,8 +13,8 @@ __all__ = ["PaddingMask"]
 class PaddingMask(keras.layers.Layer):
     """Passes hidden states on and marks the padding in them with a Keras mask.
 
-    Keras layers that know masks (LSTM, Bidirectional, GlobalAveragePooling1D ...) then leave padding out, so that what a
-    user puts on a backbone does not depend on how far a batch is padded.
+    Keras layers that know masks (LSTM, Bidirectional, GlobalAveragePooling1D ...) then leave padding out: what a user
+    puts on a backbone does not depend on how far a batch is padded.
 
     Call arguments:
         inputs: list of a float tensor `(batch, length, hidden)` and the int attention mask `(batch, length)`.
