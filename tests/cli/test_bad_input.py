@@ -176,9 +176,12 @@ def test_ctrl_c_in_the_middle_of_an_epoch(folder: Path) -> None:
     command = [sys.executable, "-c", code, "fit", str(folder / "c.yaml")]
     with log.open("w") as err:
         process = subprocess.Popen([*command, "--run", str(folder / "run")], stderr=err)
-        started(log, process)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+        try:
+            started(log, process)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=120) == 130
+        finally:
+            process.kill()  # a test that fails leaves nobody behind
     assert "Interrupted" in log.read_text()
     assert "Traceback" not in log.read_text()
     assert sorted(path.name for path in folder.iterdir()) == ["c.yaml", "dev.tsv", "log", "train.tsv"]
