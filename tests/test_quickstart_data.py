@@ -22,7 +22,7 @@ def test_sizes_and_balance(name: str, least: int) -> None:
     assert len(SPLITS[name]) >= least
     counts = collections.Counter(SPLITS[name].columns["label"])
     assert len(counts) == 8
-    assert len(set(counts.values())) == 1
+    assert max(counts.values()) <= 2 * min(counts.values())
 
 
 def test_no_two_messages_are_near_duplicates() -> None:
