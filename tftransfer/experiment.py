@@ -302,10 +302,9 @@ def _judge(
 
 
 def _evaluation_split(data: config.Data, run: str | Path) -> Examples:
-    examples = read_splits(data).examples
-    for name in ("test", "validation"):
-        if name in examples:
-            return examples[name]
+    block = data.test or data.validation
+    if block is not None:  # the training file is read only where validation was cut from it
+        return read_splits(data).examples["validation"] if "split" in block else read_file(block, data.on_bad_rows)[0]
     raise RunDirectoryError(f"{run}: this run has neither test nor validation data. Name a file with --data FILE.")
 
 
