@@ -1,5 +1,6 @@
 """Model assembly: a backbone, a task's head, a tokenizer - and the one training step."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,12 @@ import tensorflow as tf
 
 from tftransfer.backbones.backbone import Backbone
 from tftransfer.backbones.checkpoint import Checkpoint
+from tftransfer.backbones.tensors import LoadReport
 from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.errors import ConfigError, DataError
-from tftransfer.tasks.task import HeadHints, Task
+from tftransfer.pretrained_head import head_hints, labels_of, load_head
+from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.fast import FastTokenizer
 
 __all__ = ["TransferModel", "build"]
@@ -30,6 +33,7 @@ class TransferModel(keras.Model):
         task: Task. Head, loss, and how answers are decoded; the labels are known.
         tokenizer: FastTokenizer. The checkpoint's own.
         checkpoint: Checkpoint. Where the pretrained weights came from.
+        load_report: LoadReport or None. What became of the checkpoint's tensors, the head's among them.
         max_length: int. Longest text in tokens, special tokens included; longer ones are cut at the end.
         clip_norm: float or None. Greatest global norm of a step's gradient. Defaults to None: no clipping.
         fixed_paths: frozenset of str. Variables that no strategy moves, such as the moving means of a user's head.
@@ -38,6 +42,7 @@ class TransferModel(keras.Model):
     task: Task
     tokenizer: FastTokenizer
     checkpoint: Checkpoint
+    load_report: LoadReport | None = None
     max_length: int
     clip_norm: float | None = None
     fixed_paths: frozenset[str] = frozenset()
@@ -177,11 +182,14 @@ def build(
     precision: str = "float32",
     weights: bool = True,
 ) -> TransferModel:
-    """Returns a pretrained backbone with a fresh head for a task.
+    """Returns a pretrained backbone with a head for a task.
+
+    A checkpoint's own head is loaded where it is one for the task, with the same labels; otherwise the head is newly
+    initialised. `TransferModel.load_report` says which, and why.
 
     Args:
         checkpoint: str or Checkpoint. A directory, a name on the Hugging Face Hub, or an opened checkpoint.
-        task: Task. What the model is for; its labels must be known.
+        task: Task. What the model is for. If its labels are not known, they are those of the checkpoint's own head.
         revision: str. Commit, tag or branch on the Hub. Defaults to None: see `Backbone.from_pretrained`.
         max_length: int. Longest text in tokens, special tokens included. Defaults to None: 128, or the checkpoint's
             own limit if that is less.
@@ -205,24 +213,45 @@ def build(
     """
     if precision not in ("float32", "mixed_bfloat16"):  # float16 would need its loss scaled
         raise ConfigError(f"precision: expected float32 or mixed_bfloat16; received '{precision}'.")
-    if not task.is_resolved:
-        raise ConfigError("The task's labels are not known: give labels=train.labels, or task.resolve(train.columns).")
     if isinstance(checkpoint, str):
         checkpoint = Checkpoint.find(checkpoint, revision)
+    task = _with_labels(task, checkpoint)
     tokenizer = FastTokenizer.from_directory(checkpoint.directory)
-    config = checkpoint.config
-    limit = config.max_positions
+    limit = checkpoint.config.max_length
     if max_length is not None and not 3 <= max_length <= limit:
         raise ConfigError(
             f"max_length: expected 3 to {limit}, the positions of this checkpoint; received {max_length}."
         )
     backbone = Backbone.from_checkpoint(checkpoint, dtype=precision, weights=weights)
-    features = {**backbone.output, "attention_mask": backbone.input["attention_mask"]}
-    default_pooling = "pooler" if "pooler_output" in features else "cls"
-    hints = HeadHints(checkpoint.pooling or default_pooling, config.classifier_dropout, config.initializer_range)
-    logits = task.head(features, hints) if head is None else head(features)
+    features = backbone.features
+    logits = task.head(features, head_hints(checkpoint, task.head_kind)) if head is None else head(features)
     model = TransferModel(backbone.input, keras.layers.Activation("linear", dtype="float32", name="logits")(logits))
     model.fixed_paths = frozenset(variable.path for variable in model.non_trainable_weights)
     model.task, model.tokenizer, model.checkpoint = task, tokenizer, checkpoint
     model.max_length = min(128, limit) if max_length is None else max_length
+    if weights:
+        model.load_report = _report(model, backbone.load_report, own_head=head is not None)
     return model
+
+
+def _with_labels(task: Task, checkpoint: Checkpoint) -> Task:
+    """Returns the task with its labels: given, or else those of the checkpoint's own head."""
+    if task.is_resolved:
+        return task
+    labels = labels_of(checkpoint, task.head_kind)
+    if not labels:
+        raise ConfigError("The task's labels are not known: give labels=train.labels, or task.resolve(train.columns).")
+    return dataclasses.replace(task, labels=labels)  # type: ignore[type-var]
+
+
+def _report(model: TransferModel, backbone: LoadReport | None, own_head: bool) -> LoadReport | None:
+    """Fills the head where the checkpoint has one that fits; returns what became of everything."""
+    known = set(backbone.loaded) if backbone else set()
+    variables = [variable for variable in model.weights if variable.path not in known]
+    if own_head or backbone is None:
+        paths = tuple(variable.path for variable in variables)
+        return backbone and dataclasses.replace(backbone, fresh=paths, head="the head is newly initialised: your own")
+    head = load_head(variables, model.checkpoint, model.task)
+    used = {model.checkpoint.family.place(path, model.task.head_kind).name for path in head.loaded}
+    left_out = tuple(name for name in backbone.left_out if name not in used)
+    return LoadReport((*backbone.loaded, *head.loaded), left_out, head.fresh, head.head)

@@ -115,7 +115,7 @@ def test_explicit_positions(save: Callable[..., tuple[Any, Backbone]]) -> None:
 
 @pytest.mark.parametrize("activation", ["gelu", "gelu_fast", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu"])
 def test_activations_are_those_of_transformers(activation: str) -> None:
-    from tftransfer.backbones.layers.activation import find_activation
+    from tftransfer.activations import find_activation
 
     x = np.linspace(-8, 8, 1001, dtype="float32")
     expected = transformers.activations.ACT2FN[activation](torch.from_numpy(x)).numpy()
@@ -153,8 +153,8 @@ def test_gradients(save: Callable[..., tuple[Any, Backbone]]) -> None:
     assert len(gradients) == len(expected)
     greatest = max(np.abs(gradient).max() for gradient in expected.values())
     for variable, gradient in zip(backbone.trainable_variables, gradients, strict=True):
-        name, transposed = Bert().tensor(variable.path)
-        theirs = expected.pop(name).T if transposed else expected.pop(name)
+        place = Bert().place(variable.path)
+        theirs = expected.pop(place.name).T if place.transposed else expected.pop(place.name)
         # A key's bias has no effect and a gradient of 0, so the scale is not that of its own rounding errors.
         scale = max(np.abs(theirs).max(), 1e-3 * greatest)
         difference = np.abs(tf.convert_to_tensor(gradient).numpy() - theirs).max() / scale

@@ -1,5 +1,6 @@
 """The shared layers: positions, masks, frozen dropout, half precision, and saving with Keras's own functions."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from tftransfer.backbones import layers
 from tftransfer.backbones.backbone import Backbone
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.layers.attention import attention_bias
-from tftransfer.backbones.layers.embeddings import default_position_ids
+from tftransfer.backbones.layers.positions import default_position_ids
+from tftransfer.backbones.transformer import Disentangled, RelativeBias, Rotary, TransformerConfig
 
 
 def inputs(rows: int = 3, length: int = 20) -> dict[str, np.ndarray]:
@@ -177,15 +179,39 @@ def test_mixed_bfloat16_trains(tiny_checkpoint: Path) -> None:
 
 # --- Keras's own saving ---
 
-NORM = {"layer_norm_epsilon": 1e-3, "initializer_range": 0.3}
-OPTIONS = {"num_heads": 4, "intermediate_size": 24, "activation": "relu", "hidden_dropout": 0.2, **NORM}
+CONFIG = TransformerConfig(
+    vocab_size=9,
+    hidden_size=16,
+    num_layers=3,
+    num_heads=4,
+    intermediate_size=24,
+    activation="relu",
+    layer_norm_epsilon=1e-3,
+    max_positions=7,
+    type_vocab_size=3,
+    hidden_dropout=0.2,
+    attention_dropout=0.3,
+    classifier_dropout=0.1,
+    initializer_range=0.3,
+    pad_token_id=0,
+)
+# Every option that a family uses, in one or another of them.
+OTHERS = [
+    dataclasses.replace(CONFIG, norm="pre", norm_bias=False, gated=True, rotary=Rotary(1e4, 100.0, True, True)),
+    dataclasses.replace(CONFIG, attention_bias=False, attention_output_bias=False, feed_forward_bias=False),
+    dataclasses.replace(CONFIG, relative_bias=RelativeBias(8, 16), position_offset=2, num_groups=1, embedding_size=8),
+    dataclasses.replace(CONFIG, disentangled=Disentangled(7, 4, normalized=True), convolution=(3, "gelu")),
+    dataclasses.replace(
+        CONFIG, type_vocab_size=0, learned_positions=False, task_type_vocab_size=3, embedding_scale=4.0
+    ),
+]
 HIDDEN, MASK = np.random.default_rng(1).normal(size=(2, 5, 16)).astype("float32"), np.ones((2, 5), "int32")
-BIAS = np.zeros((2, 1, 5, 5), "float32")
+SCOPE = {"attention_mask": MASK, "bias": np.zeros((2, 1, 5, 5), "float32")}
 LAYERS = [
-    (layers.SelfAttention(4, 0.2, 0.3, name="a"), (HIDDEN, BIAS)),
-    (layers.TransformerEmbeddings(9, 16, 7, 3, 1e-3, 0.2, 0.3, name="b"), (MASK, MASK, MASK)),
-    (layers.TransformerLayer(**OPTIONS, attention_dropout=0.3, name="c"), (HIDDEN, BIAS)),
-    (layers.TransformerEncoder(3, OPTIONS, name="d"), (HIDDEN, MASK)),
+    (layers.SelfAttention(CONFIG, 1, name="a"), (HIDDEN, SCOPE)),
+    (layers.TransformerLayer(CONFIG, 1, name="c"), (HIDDEN, SCOPE)),
+    *((layers.TransformerEmbeddings(config, name="b"), (MASK, MASK, MASK)) for config in (CONFIG, *OTHERS)),
+    *((layers.TransformerEncoder(config, name="d"), (HIDDEN, MASK)) for config in (CONFIG, *OTHERS)),
     (layers.Pooler(8, 0.3, name="e"), (HIDDEN,)),
 ]
 

@@ -13,8 +13,8 @@ import torch
 from tftransfer import registry
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.tasks import SequenceClassification
-from tftransfer.tasks.components.classification_head import ClassificationHead
-from tftransfer.tasks.task import HeadHints
+from tftransfer.tasks.components.heads import ClassificationHead
+from tftransfer.tasks.task import HeadHints, Hidden
 
 LABELS = ["bad", "good", "mixed", "none"]
 HIDDEN, LENGTH = 6, 5
@@ -173,17 +173,21 @@ def linear(head: ClassificationHead, pooled: np.ndarray) -> np.ndarray:
     return pooled @ head.logits.kernel.numpy() + head.logits.bias.numpy()
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "pooler"])
-def test_pooling(pooling: str) -> None:
-    head = ClassificationHead(4, pooling, dropout=0.5, initializer_range=1.0)
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("layer", [None, Hidden(), Hidden("relu", use_bias=False, norm=True, epsilon=0.1)])
+def test_pooling(pooling: str, layer: Hidden | None) -> None:
+    head = ClassificationHead(4, pooling, dropout=0.5, initializer_range=1.0, hidden=layer)
     hidden, lengths = normal(3, LENGTH, HIDDEN), [5, 2, 1]
     mask = np.array([[n < length for n in range(LENGTH)] for length in lengths], "int32")
     found = np.asarray(head(hidden, mask))
     pooled = hidden[:, 0]
     if pooling == "mean":
         pooled = np.stack([row[:length].mean(0) for row, length in zip(hidden, lengths, strict=True)])
-    elif pooling == "pooler":
-        pooled = np.tanh(pooled @ head.pooler.kernel.numpy() + head.pooler.bias.numpy())
+    if layer == Hidden():
+        pooled = np.tanh(pooled @ head.hidden.kernel.numpy() + head.hidden.bias.numpy())
+    elif layer:
+        pooled = np.maximum(pooled @ head.hidden.kernel.numpy(), 0)
+        pooled = (pooled - pooled.mean(-1, keepdims=True)) / np.sqrt(pooled.var(-1, keepdims=True) + 0.1)
     assert found == pytest.approx(linear(head, pooled), abs=1e-5)
     hidden[mask == 0] = 1e6  # padding is not seen
     assert np.asarray(head(hidden, mask)) == pytest.approx(found, abs=1e-5)
@@ -217,7 +221,7 @@ def features(pooler: bool) -> dict[str, Any]:
         ("auto", "pooler", True, "none"),
         ("cls", "mean", True, "cls"),
         ("pooler", "mean", True, "none"),
-        ("pooler", "mean", False, "pooler"),
+        ("pooler", "mean", False, "cls"),  # with a hidden layer
     ],
 )
 def test_which_pooling_is_chosen(option: Any, hint: str, pooler: bool, chosen: str) -> None:
@@ -226,7 +230,7 @@ def test_which_pooling_is_chosen(option: Any, hint: str, pooler: bool, chosen: s
     model = keras.Model(inputs, logits)
     head = model.get_layer("head")
     assert (head.pooling, head.dropout, logits.shape, logits.dtype) == (chosen, 0.25, (None, 4), "float32")
-    fresh = {"head/pooler/kernel", "head/pooler/bias"} if chosen == "pooler" else set()
+    fresh = {"head/hidden/kernel", "head/hidden/bias"} if option == "pooler" and not pooler else set()
     assert {v.path for v in model.weights} == {"head/logits/kernel", "head/logits/bias"} | fresh
 
 

@@ -1,6 +1,5 @@
 """A pretrained Transformer as a functional Keras model."""
 
-import dataclasses
 from typing import Any
 
 import keras
@@ -23,8 +22,9 @@ class Backbone(keras.Model):
     - `attention_mask`: 0 is padding, n is the n-th sequence of the row. A token sees only its own number, so the usual
       0/1 mask is the case of one sequence a row, and several texts can be packed into a row.
     - `token_type_ids`: the segment of each token.
-    - `position_ids`, if asked for: the position of each token in its sequence. Without it, the first sequence of a row
-      counts from the row's start and each further one from its own first token.
+    - `position_ids`, if asked for: the position of each token in its sequence, from 0 in every family (RoBERTa's rows
+      begin further down in its table; that is added). Without it, the first sequence of a row counts from the row's
+      start, or in families of RoBERTa's kind from its first token, and each further one from its own first token.
 
     Its outputs are a dict: `last_hidden_state` `(batch, length, hidden)` and, if the checkpoint has a pooler,
     `pooler_output` `(batch, hidden)`. `last_hidden_state` carries a Keras mask that leaves out padding.
@@ -50,19 +50,26 @@ class Backbone(keras.Model):
         numbers = parts.pop("transformer", None)
         backbone = super().from_config(parts, custom_objects)
         if numbers:
-            backbone.config = TransformerConfig(**numbers)
+            backbone.config = TransformerConfig.of(numbers)
         return backbone
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         if hasattr(self, "config"):  # a clone by keras.models.clone_model has none
-            config["transformer"] = dataclasses.asdict(self.config)
+            config["transformer"] = self.config.to_dict()
         return config
 
     @property
     def hidden_states(self) -> list[Any]:
         """The symbolic outputs of the embeddings and of every layer, `(batch, length, hidden)` each."""
-        return [self.get_layer("embeddings").output, *self.get_layer("encoder").output]
+        return [self.get_layer("embeddings").output[0], *self.get_layer("encoder").output]
+
+    @property
+    def features(self) -> dict[str, Any]:
+        """What a head can be built on: the outputs, the `attention_mask`, and the table `word_embeddings`
+        `(vocab, embedding)`, float32."""
+        words = self.get_layer("embeddings").output[1]
+        return {**self.output, "attention_mask": self.input["attention_mask"], "word_embeddings": words}
 
     @classmethod
     def from_pretrained(
@@ -119,37 +126,21 @@ class Backbone(keras.Model):
             dtype: str. Keras dtype policy. Defaults to "float32".
         """
         # === Layers ===
-        embeddings = layers.TransformerEmbeddings(
-            config.vocab_size,
-            config.hidden_size,
-            config.max_positions,
-            config.type_vocab_size,
-            config.layer_norm_epsilon,
-            config.hidden_dropout,
-            config.initializer_range,
-            dtype=dtype,
-            name="embeddings",
-        )
-        layer_options = {
-            "num_heads": config.num_heads,
-            "intermediate_size": config.intermediate_size,
-            "activation": config.activation,
-            "layer_norm_epsilon": config.layer_norm_epsilon,
-            "hidden_dropout": config.hidden_dropout,
-            "attention_dropout": config.attention_dropout,
-            "initializer_range": config.initializer_range,
-        }
-        encoder = layers.TransformerEncoder(config.num_layers, layer_options, dtype=dtype, name="encoder")
+        embeddings = layers.TransformerEmbeddings(config, dtype=dtype, name="embeddings")
+        encoder = layers.TransformerEncoder(config, dtype=dtype, name="encoder")
+        mask = layers.PaddingMask(dtype=dtype, name="padding_mask")
 
         # === Functional model ===
         names = ["input_ids", "attention_mask", "token_type_ids"] + ["position_ids"] * position_ids
         inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
-        states = encoder(embeddings(**inputs), inputs["attention_mask"])
-        mask = layers.PaddingMask(dtype=dtype, name="padding_mask")
+        embedded, _ = embeddings(**inputs)
+        states = encoder(embedded, inputs["attention_mask"], position_ids=inputs.get("position_ids"))
         outputs = {"last_hidden_state": mask([states[-1], inputs["attention_mask"]])}
         if pooler:
             pool = layers.Pooler(config.hidden_size, config.initializer_range, dtype=dtype, name="pooler")
             outputs["pooler_output"] = pool(states[-1])
         backbone = cls(inputs, outputs, name="backbone")
+
+        # === Config ===
         backbone.config = config
         return backbone

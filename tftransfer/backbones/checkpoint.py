@@ -126,12 +126,36 @@ class Checkpoint:
         """The numbers of the Transformer."""
         return self.family.config(self.raw_config)
 
+    @property
+    def tensors(self) -> Any:
+        """The weights, opened."""
+        return open_tensors(self.weights)
+
+    @functools.cached_property
+    def _names(self) -> dict[str, str]:
+        """The tensors' names without the family's prefix -> their names in the file."""
+        return self.family.canonical(list(self.tensors.keys()))
+
     @functools.cached_property
     def has_pooler(self) -> bool:
-        """Whether the weights hold a pooler."""
+        """Whether the weights hold a pooler of the encoder."""
         if not self.weights.is_file():  # a description, as `describe` writes it
             return bool(_read_json(self.directory / _DESCRIPTION)["has_pooler"])
-        return any("pooler." in name for name in open_tensors(self.weights).keys())  # noqa: SIM118 - not a dict
+        try:
+            return self.family.place("pooler/dense/kernel").name in self._names
+        except KeyError:  # a family without poolers
+            return False
+
+    def has_head(self, kind: str) -> bool:
+        """Returns whether the weights hold a head with the tensors of that kind."""
+        return self.weights.is_file() and self.family.has_head(kind, self._names)
+
+    def head_size(self, kind: str) -> int:
+        """Returns how many labels the weights' head of that kind has; 0 if there is none, or it knows no labels."""
+        last = f"{self.family.heads[kind].modules.get('logits')}.bias" if kind in self.family.heads else ""
+        if kind == "question_answering" or not self.has_head(kind) or last not in self._names:
+            return 0
+        return self.tensors.get_slice(self._names[last]).get_shape()[0]
 
     def describe(self, directory: Path) -> None:
         """Writes everything but weights and tokenizer: enough to build the model again and fill it with other weights.

@@ -10,7 +10,7 @@ import numpy as np
 from tftransfer import registry
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.registry import suggest
-from tftransfer.tasks.task import HeadHints, Label, Task
+from tftransfer.tasks.task import HeadHints, Hidden, Label, Task
 
 __all__ = ["SequenceClassification"]
 
@@ -38,6 +38,7 @@ class SequenceClassification(Task):
     """
 
     name: ClassVar[str] = "sequence_classification"
+    head_kind: ClassVar[str] = "sequence_classification"
     report: ClassVar[str] = "classification"
     monitors: ClassVar[Sequence[str]] = ("accuracy", "macro_f1", "loss")
 
@@ -106,19 +107,28 @@ class SequenceClassification(Task):
         return weights.astype("float32")[targets]
 
     def head(self, features: Mapping[str, Any], hints: HeadHints) -> Any:
-        from tftransfer.tasks.components.classification_head import ClassificationHead
+        from tftransfer.tasks.components.heads import ClassificationHead
 
-        pooling = hints.pooling if self.pooling == "auto" else self.pooling
+        pooling, hidden = hints.pooling if self.pooling == "auto" else self.pooling, hints.hidden
+        pooled = pooling == "pooler" and "pooler_output" in features
+        if pooling == "pooler" and not pooled:  # a fresh one
+            pooling, hidden = "cls", Hidden("tanh")
         head = ClassificationHead(
             len(self._labels),
-            pooling="none" if pooling == "pooler" and "pooler_output" in features else pooling,
+            pooling="none" if pooled else pooling,
             dropout=hints.dropout if self.dropout is None else self.dropout,
             initializer_range=hints.initializer_range,
+            hidden=hidden,
             name="head",
         )
-        if head.pooling == "none":
-            return head(features["pooler_output"])
-        return head(features["last_hidden_state"], features["attention_mask"])
+        return (
+            head(features["pooler_output"])
+            if pooled
+            else head(features["last_hidden_state"], features["attention_mask"])
+        )
+
+    def takes_head(self, hints: HeadHints) -> bool:
+        return self.pooling in ("auto", hints.pooling)
 
     def loss(self) -> Any:
         from tftransfer.tasks.components.losses import SmoothedCrossentropy

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pydantic
 
-__all__ = ["HeadHints", "Label", "Task"]
+__all__ = ["HeadHints", "Hidden", "Label", "Task"]
 
 
 def _label(value: Any) -> Any:
@@ -20,6 +20,25 @@ Label = Annotated[str, pydantic.BeforeValidator(_label)]
 
 
 @dataclasses.dataclass(frozen=True)
+class Hidden:
+    """A layer between the encoder and a head's last layer.
+
+    Args:
+        activation: str. Name in `tftransfer.activations.ACTIVATIONS`. Defaults to "tanh".
+        use_bias: bool. Whether it has a bias. Defaults to True.
+        norm: bool. Whether its result is normalised. Defaults to False.
+        norm_bias: bool. Whether the normalisation has a bias. Defaults to True.
+        epsilon: float. Added to the variance of the normalisation. Defaults to 1e-12.
+    """
+
+    activation: str = "tanh"
+    use_bias: bool = True
+    norm: bool = False
+    norm_bias: bool = True
+    epsilon: float = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
 class HeadHints:
     """What a checkpoint suggests to whatever head is put on it.
 
@@ -27,11 +46,15 @@ class HeadHints:
         pooling: str. How its states become one vector a text: "mean", "cls" or "pooler". Defaults to "cls".
         dropout: float. Dropout rate before the last layer. Defaults to 0.1.
         initializer_range: float. Standard deviation of fresh kernels. Defaults to 0.02.
+        hidden: Hidden or None. The layer before the last one. Defaults to None: there is none.
+        tied: bool. Whether a head over the vocabulary shares the word embeddings. Defaults to True.
     """
 
     pooling: str = "cls"
     dropout: float = 0.1
     initializer_range: float = 0.02
+    hidden: Hidden | None = None
+    tied: bool = True
 
 
 class Task(abc.ABC):
@@ -41,11 +64,13 @@ class Task(abc.ABC):
 
     Attributes:
         name: str. The registered name.
+        head_kind: str. Which of a checkpoint's heads is one for this task, "" for none. Defaults to "".
         report: str. Which report of `tftransfer.evaluation` describes its predictions.
         monitors: sequence of str. What `training.monitor` may name: "loss" and the task's metrics.
     """
 
     name: ClassVar[str]
+    head_kind: ClassVar[str] = ""
     report: ClassVar[str]
     monitors: ClassVar[Sequence[str]]
     labels: Sequence[str] | None
@@ -77,9 +102,14 @@ class Task(abc.ABC):
 
         Args:
             features: dict of symbolic tensors: `last_hidden_state` `(batch, length, hidden)`, `attention_mask`
-                `(batch, length)` and, where the checkpoint has one, `pooler_output` `(batch, hidden)`.
+                `(batch, length)`, the table `word_embeddings` `(vocab, embedding)` and, where the checkpoint has one,
+                `pooler_output` `(batch, hidden)`.
             hints: HeadHints. What the checkpoint suggests.
         """
+
+    def takes_head(self, hints: HeadHints) -> bool:
+        """Returns whether the weights of a checkpoint's own head, which these hints describe, fit the task's."""
+        return True
 
     @abc.abstractmethod
     def loss(self) -> Any:

@@ -1,13 +1,14 @@
 """BERT (Devlin et al., 2019, https://arxiv.org/abs/1810.04805), and the many checkpoints of its type."""
 
 from tftransfer import registry
-from tftransfer.backbones.family import Family
+from tftransfer.backbones.family import Family, Head
 
 
 @registry.backbones.register("bert")
 class Bert(Family):
     """Post-norm encoder with learned absolute positions and token types."""
 
+    architecture = "Bert"
     prefix = "bert."
     fields = {
         "vocab_size": ("vocab_size", 30522),
@@ -42,4 +43,19 @@ class Bert(Family):
         (r"encoder/layer_(\d+)/output_norm", r"encoder.layer.\1.output.LayerNorm"),
         (r"pooler/dense", r"pooler.dense"),
     )
-    heads = (r"classifier\.", r"cls\.", r"qa_outputs\.", r"embeddings\.position_ids$", r"pooler\.")
+    heads = {
+        "sequence_classification": Head({"logits": "classifier"}, pooling="pooler"),
+        "token_classification": Head({"logits": "classifier"}),
+        "question_answering": Head({"logits": "qa_outputs"}),
+        "masked_lm": Head(
+            {
+                "hidden": "cls.predictions.transform.dense",
+                "norm": "cls.predictions.transform.LayerNorm",
+                "": "cls.predictions",
+                "decoder": "cls.predictions.decoder",
+            },
+            activation="encoder",
+            norm=True,
+        ),
+    }
+    unused = (r"cls\.seq_relationship\.", r"embeddings\.position_ids$", r"pooler\.")

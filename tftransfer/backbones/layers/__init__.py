@@ -1,9 +1,23 @@
 """The Keras layers that every family is made of."""
 
 from tftransfer.backbones.layers.attention import SelfAttention
+from tftransfer.backbones.layers.convolution import SequenceConvolution
+from tftransfer.backbones.layers.disentangled import DisentangledSelfAttention, RelativePositions
 from tftransfer.backbones.layers.embeddings import TransformerEmbeddings
 from tftransfer.backbones.layers.encoder import TransformerEncoder, TransformerLayer
 from tftransfer.backbones.layers.mask import PaddingMask
 from tftransfer.backbones.layers.pooler import Pooler
+from tftransfer.backbones.layers.positions import RelativeBias
 
-__all__ = ["PaddingMask", "Pooler", "SelfAttention", "TransformerEmbeddings", "TransformerEncoder", "TransformerLayer"]
+__all__ = [
+    "DisentangledSelfAttention",
+    "PaddingMask",
+    "Pooler",
+    "RelativeBias",
+    "RelativePositions",
+    "SelfAttention",
+    "SequenceConvolution",
+    "TransformerEmbeddings",
+    "TransformerEncoder",
+    "TransformerLayer",
+]

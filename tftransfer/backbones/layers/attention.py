@@ -1,15 +1,20 @@
 """Multi-head self-attention over rows that may hold several sequences."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-__all__ = ["SelfAttention", "attention_bias"]
+from tftransfer.backbones.layers.frozen import dropout_is_active
+from tftransfer.backbones.layers.parts import dense
+from tftransfer.backbones.layers.positions import rotate
+from tftransfer.backbones.transformer import TransformerConfig
+
+__all__ = ["FORBIDDEN", "SelfAttention", "attention_bias", "softmax"]
 
 # Large enough that exp() of it is exactly 0 in float32, and finite even in float16, so that a row of padding yields
 # numbers, not NaN.
-_FORBIDDEN = -3e4
+FORBIDDEN = -3e4
 
 
 def attention_bias(attention_mask: Any) -> Any:
@@ -22,7 +27,15 @@ def attention_bias(attention_mask: Any) -> Any:
     """
     query, key = attention_mask[:, None, :, None], attention_mask[:, None, None, :]
     allowed = ops.logical_and(ops.equal(query, key), ops.greater(key, 0))
-    return ops.where(allowed, 0.0, _FORBIDDEN)
+    return ops.where(allowed, 0.0, FORBIDDEN)
+
+
+def softmax(scores: Any, bias: Any) -> Any:
+    """Returns attention probabilities of biased scores, in the dtype of the scores.
+
+    In float32 whatever the compute dtype: in bfloat16 their sum is off by up to 1 %.
+    """
+    return ops.cast(ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"), axis=-1), scores.dtype)
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -30,61 +43,81 @@ class SelfAttention(keras.layers.Layer):
     """Scaled dot-product self-attention with several heads (Vaswani et al., 2017).
 
     The projections are plain `Dense` layers on the full width, named `query`, `key`, `value` and `output`, so that
-    low-rank updates and Hugging Face tensors fit them as they are.
+    low-rank updates and Hugging Face tensors fit them as they are. Other kinds of attention are subclasses that
+    override `scores` or `attend`.
 
     Args:
-        num_heads: int. Attention heads; divides the width of the input.
-        dropout: float. Dropout rate of the attention probabilities. Defaults to 0.0.
-        initializer_range: float. Standard deviation of the kernels. Defaults to 0.02.
+        config: TransformerConfig, or the dict of one. Heads, dropout, biases, rotation.
+        layer: int. Which layer of the encoder it is in. Defaults to 0.
 
     Call arguments:
         hidden: float tensor `(batch, length, hidden)`.
-        bias: float tensor `(batch, 1, length, length)`, added to the scores.
-        training: bool. Whether dropout is active.
+        scope: dict. What `TransformerEncoder.scope` computes once for all layers: the attention mask and the entries
+            of `needs`.
+        training: bool. Whether dropout is active; a layer with nothing to train never drops.
 
     Returns:
         A float tensor `(batch, length, hidden)`.
     """
 
-    def __init__(self, num_heads: int, dropout: float = 0.0, initializer_range: float = 0.02, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.num_heads = num_heads
-        self.dropout = dropout
-        self.initializer_range = initializer_range
-        self.attention_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+    # Entries of the scope without which `attend` cannot do; the encoder computes what any of its layers needs.
+    needs: ClassVar[tuple[str, ...]] = ("bias",)
 
-    def build(self, hidden_shape: tuple[int | None, ...]) -> None:
-        width = hidden_shape[-1]
-        for name in ("query", "key", "value", "output"):
-            dense = keras.layers.Dense(
-                width,
-                kernel_initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
-                dtype=self.dtype_policy,
-                name=name,
-            )
-            dense.build(hidden_shape)
-            setattr(self, f"{name}_dense", dense)
+    def __init__(self, config: TransformerConfig | dict[str, Any], layer: int = 0, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)  # the bias is float32 on purpose
+        self.config = config = TransformerConfig.of(config)
+        self.layer = layer
+        self.head_size = config.hidden_size // config.num_heads
+        self.attention_dropout = keras.layers.Dropout(config.attention_dropout, dtype=self.dtype_policy, name="dropout")
 
-    def call(self, hidden: Any, bias: Any, training: bool | None = None) -> Any:
-        batch, length, width = ops.shape(hidden)
-        head_size = hidden.shape[-1] // self.num_heads
+    def build(self, hidden_shape: tuple[Any, ...]) -> None:
+        for name in ("query", "key", "value"):
+            self._project(name, hidden_shape, self.config.attention_bias)
+        self._project("output", hidden_shape, self.config.attention_output_bias)
 
-        def heads(x: Any) -> Any:  # (batch, length, hidden) -> (batch, heads, length, head_size)
-            return ops.transpose(ops.reshape(x, (batch, length, self.num_heads, head_size)), (0, 2, 1, 3))
+    def _project(self, name: str, hidden_shape: tuple[Any, ...], use_bias: bool) -> None:
+        projection = dense(self.config, self.config.hidden_size, name, self.dtype_policy, use_bias)
+        projection.build(hidden_shape)
+        setattr(self, f"{name}_dense", projection)
 
+    def call(self, hidden: Any, scope: dict[str, Any], training: bool | None = None) -> Any:
+        training = dropout_is_active(self, training)
+        query, key, value = (
+            self.split(projection(hidden)) for projection in (self.query_dense, self.key_dense, self.value_dense)
+        )
+        if self.config.rotary:
+            rotation, interleaved = scope[self.rotation], self.config.rotary.interleaved
+            query, key = rotate(query, rotation, interleaved), rotate(key, rotation, interleaved)
+            value = rotate(value, rotation, interleaved) if self.config.rotary.values else value
+        return self.output_dense(self.merge(self.attend(hidden, query, key, value, scope, training)))
+
+    @property
+    def rotation(self) -> str:
+        """The entry of the scope with the angles of this layer."""
+        return "local_rotation" if self.config.window(self.layer) else "rotation"
+
+    def split(self, x: Any) -> Any:
+        """Cuts states `(batch, length, hidden)` into heads `(batch, heads, length, head_size)`."""
+        batch, length, _ = ops.shape(x)
+        return ops.transpose(ops.reshape(x, (batch, length, self.config.num_heads, self.head_size)), (0, 2, 1, 3))
+
+    def merge(self, x: Any) -> Any:
+        """Puts heads `(batch, heads, length, head_size)` together to states `(batch, length, hidden)`."""
+        batch, _, length, _ = ops.shape(x)
+        return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, length, self.config.hidden_size))
+
+    def attend(self, hidden: Any, query: Any, key: Any, value: Any, scope: dict[str, Any], training: bool) -> Any:
+        """Returns what each token takes from the others, `(batch, heads, length, head_size)`."""
+        probabilities = softmax(self.scores(query, key, scope, training), scope["bias"])
+        return ops.matmul(self.attention_dropout(probabilities, training=training), value)
+
+    def scores(self, query: Any, key: Any, scope: dict[str, Any], training: bool) -> Any:
+        """Returns how much each query asks of each key, `(batch, heads, length, length)`."""
         # Scaling the query is cheaper than scaling the scores, which are length / head_size times larger.
-        query = heads(self.query_dense(hidden)) * head_size**-0.5
-        scores = ops.matmul(query, ops.transpose(heads(self.key_dense(hidden)), (0, 1, 3, 2)))
-        # Softmax in float32 whatever the compute dtype: in bfloat16 its sum is off by up to 1 %.
-        probabilities = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"), axis=-1)
-        probabilities = self.attention_dropout(ops.cast(probabilities, query.dtype), training=training)
-        context = ops.matmul(probabilities, heads(self.value_dense(hidden)))
-        return self.output_dense(ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (batch, length, width)))
+        return ops.matmul(query * self.head_size**-0.5, ops.transpose(key, (0, 1, 3, 2)))
+
+    def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[int | None, ...]:
+        return hidden_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "dropout": self.dropout,
-            "initializer_range": self.initializer_range,
-        }
+        return {**super().get_config(), "config": self.config.to_dict(), "layer": self.layer}

@@ -4,101 +4,91 @@ from typing import Any
 
 import keras
 
-from tftransfer.backbones.layers.activation import find_activation
+from tftransfer.activations import find_activation
 from tftransfer.backbones.layers.attention import SelfAttention, attention_bias
+from tftransfer.backbones.layers.convolution import SequenceConvolution
+from tftransfer.backbones.layers.disentangled import DisentangledSelfAttention, RelativePositions
 from tftransfer.backbones.layers.frozen import dropout_is_active
+from tftransfer.backbones.layers.parts import dense, norm
+from tftransfer.backbones.layers.positions import RelativeBias, default_position_ids, rotations
+from tftransfer.backbones.transformer import TransformerConfig
 
 __all__ = ["TransformerEncoder", "TransformerLayer"]
 
 
+def _attention_class(config: TransformerConfig, layer: int) -> type[SelfAttention]:
+    """Returns the kind of attention of a layer."""
+    return DisentangledSelfAttention if config.disentangled else SelfAttention
+
+
 @keras.saving.register_keras_serializable("tftransfer")
 class TransformerLayer(keras.layers.Layer):
-    """Self-attention and a feed-forward block, each followed by dropout, residual sum and normalisation.
+    """Self-attention and a feed-forward block, each with dropout, a residual sum and a normalisation.
 
-    The post-norm layer of the original Transformer (Vaswani et al., 2017) and of BERT.
+    "post" normalises after each sum (Vaswani et al., 2017; BERT), "pre" before each block (Xiong et al., 2020).
 
     Args:
-        num_heads: int. Attention heads.
-        intermediate_size: int. Inner width of the feed-forward block.
-        activation: str. Name of the feed-forward activation. Defaults to "gelu", the exact erf form.
-        layer_norm_epsilon: float. Added to the variance. Defaults to 1e-12.
-        hidden_dropout: float. Dropout rate of each block's output. Defaults to 0.0.
-        attention_dropout: float. Dropout rate of the attention probabilities. Defaults to 0.0.
-        initializer_range: float. Standard deviation of the kernels. Defaults to 0.02.
+        config: TransformerConfig, or the dict of one.
+        layer: int. Which layer of the encoder it is. Defaults to 0.
 
     Call arguments:
         hidden: float tensor `(batch, length, hidden)`.
-        bias: float tensor `(batch, 1, length, length)`, added to the attention scores.
+        scope: dict. See `TransformerEncoder.scope`.
         training: bool. Whether dropout is active; a layer with nothing to train never drops.
 
     Returns:
         A float tensor `(batch, length, hidden)`.
     """
 
-    def __init__(
-        self,
-        num_heads: int,
-        intermediate_size: int,
-        activation: str = "gelu",
-        layer_norm_epsilon: float = 1e-12,
-        hidden_dropout: float = 0.0,
-        attention_dropout: float = 0.0,
-        initializer_range: float = 0.02,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.num_heads = num_heads
-        self.intermediate_size = intermediate_size
-        self.activation = activation
-        self.activation_function = find_activation(activation)
-        self.layer_norm_epsilon = layer_norm_epsilon
-        self.hidden_dropout = hidden_dropout
-        self.attention_dropout = attention_dropout
-        self.initializer_range = initializer_range
+    def __init__(self, config: TransformerConfig | dict[str, Any], layer: int = 0, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)  # what is in the scope is float32 on purpose
+        self.config = TransformerConfig.of(config)
+        self.layer = layer
+        self.activation_function = find_activation(self.config.activation)
+        # A pre-norm encoder's first layer would normalise embeddings that have just been normalised (ModernBERT).
+        self.normalizes_input = self.config.norm == "post" or layer > 0
 
-    def build(self, hidden_shape: tuple[Any, ...], bias_shape: Any = None) -> None:
-        width = hidden_shape[-1]
-        policy = self.dtype_policy
-        self.attention = SelfAttention(
-            self.num_heads, self.attention_dropout, self.initializer_range, dtype=policy, name="attention"
-        )
-        self.attention_norm = self._norm("attention_norm")
-        self.intermediate = self._dense("intermediate", self.intermediate_size)
-        self.output_dense = self._dense("output", width)
-        self.output_norm = self._norm("output_norm")
-        self.dropout = keras.layers.Dropout(self.hidden_dropout, dtype=policy, name="dropout")
-        for part in (self.attention, self.attention_norm, self.intermediate, self.output_norm):
-            part.build(hidden_shape)
-        self.output_dense.build((*hidden_shape[:-1], self.intermediate_size))
+    def build(self, hidden_shape: tuple[Any, ...]) -> None:
+        config, policy = self.config, self.dtype_policy
+        inner_shape = (*hidden_shape[:-1], config.intermediate_size)
+        self.attention = _attention_class(config, self.layer)(config, self.layer, dtype=policy, name="attention")
+        self.attention.build(hidden_shape)
+        if self.normalizes_input:
+            self.attention_norm = norm(config, "attention_norm", policy)
+            self.attention_norm.build(hidden_shape)
+        if config.gated:
+            self.gate = dense(config, config.intermediate_size, "gate", policy, config.feed_forward_bias)
+            self.gate.build(hidden_shape)
+        self.intermediate = dense(config, config.intermediate_size, "intermediate", policy, config.feed_forward_bias)
+        self.intermediate.build(hidden_shape)
+        self.output_dense = dense(config, config.hidden_size, "output", policy, config.feed_forward_bias)
+        self.output_dense.build(inner_shape)
+        self.output_norm = norm(config, "output_norm", policy)
+        self.output_norm.build(hidden_shape)
+        self.dropout = keras.layers.Dropout(config.hidden_dropout, dtype=policy, name="dropout")
 
-    def _dense(self, name: str, units: int) -> keras.layers.Dense:
-        initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_range)
-        return keras.layers.Dense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name)
-
-    def _norm(self, name: str) -> keras.layers.LayerNormalization:
-        return keras.layers.LayerNormalization(epsilon=self.layer_norm_epsilon, dtype=self.dtype_policy, name=name)
-
-    def call(self, hidden: Any, bias: Any, training: bool | None = None) -> Any:
+    def call(self, hidden: Any, scope: dict[str, Any], training: bool | None = None) -> Any:
         training = dropout_is_active(self, training)
-        attended = self.dropout(self.attention(hidden, bias, training=training), training=training)
-        hidden = self.attention_norm(hidden + attended)
-        inner = self.activation_function(self.intermediate(hidden))
-        return self.output_norm(hidden + self.dropout(self.output_dense(inner), training=training))
+        if self.config.norm == "post":
+            hidden = self.attention_norm(hidden + self._attend(hidden, scope, training))
+            return self.output_norm(hidden + self._feed_forward(hidden, training))
+        hidden = hidden + self._attend(self.attention_norm(hidden) if self.layer else hidden, scope, training)
+        return hidden + self._feed_forward(self.output_norm(hidden), training)
+
+    def _attend(self, hidden: Any, scope: dict[str, Any], training: bool) -> Any:
+        return self.dropout(self.attention(hidden, scope, training=training), training=training)
+
+    def _feed_forward(self, hidden: Any, training: bool) -> Any:
+        inner = self.intermediate(hidden)
+        activate = self.activation_function
+        inner = activate(self.gate(hidden)) * inner if self.config.gated else activate(inner)
+        return self.dropout(self.output_dense(inner), training=training)
 
     def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[int | None, ...]:
         return hidden_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "intermediate_size": self.intermediate_size,
-            "activation": self.activation,
-            "layer_norm_epsilon": self.layer_norm_epsilon,
-            "hidden_dropout": self.hidden_dropout,
-            "attention_dropout": self.attention_dropout,
-            "initializer_range": self.initializer_range,
-        }
+        return {**super().get_config(), "config": self.config.to_dict(), "layer": self.layer}
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -106,40 +96,84 @@ class TransformerEncoder(keras.layers.Layer):
     """A stack of `TransformerLayer`s; the n-th one is called `layer_n`.
 
     Args:
-        num_layers: int. How many layers.
-        layer_options: dict. The arguments of `TransformerLayer`, the same for each.
+        config: TransformerConfig, or the dict of one.
 
     Call arguments:
         hidden: float tensor `(batch, length, hidden)`, the embeddings.
         attention_mask: int tensor `(batch, length)`. 0 is padding, n is the n-th sequence of the row.
+        position_ids: int tensor `(batch, length)`, from 0 in every sequence. Defaults to None: counted.
         training: bool. Whether dropout is active.
 
     Returns:
         A tuple of `num_layers` float tensors `(batch, length, hidden)`: the output of every layer, the last one last.
     """
 
-    def __init__(self, num_layers: int, layer_options: dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.num_layers = num_layers
-        self.layer_options = dict(layer_options)
+    def __init__(self, config: TransformerConfig | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.config = config = TransformerConfig.of(config)
+        policy = self.dtype_policy
         self.layers = [
-            TransformerLayer(**layer_options, dtype=self.dtype_policy, name=f"layer_{n}") for n in range(num_layers)
+            TransformerLayer(config, n, dtype=policy, name=f"layer_{n}")
+            for n in range(config.num_groups or config.num_layers)
         ]
+        if config.norm == "pre":
+            self.final_norm = norm(config, "final_norm", policy)
+        if config.relative_bias:
+            bias, options = config.relative_bias, {"initializer_range": config.initializer_range}
+            self.relative_bias = RelativeBias(
+                config.num_heads, bias.buckets, bias.max_distance, **options, name="relative_bias"
+            )
+        if config.disentangled:
+            self.relative_positions = RelativePositions(config, dtype=policy, name="relative_positions")
+        if config.convolution:
+            self.convolution = SequenceConvolution(config, dtype=policy, name="convolution")
 
-    def build(self, hidden_shape: tuple[int | None, ...], attention_mask_shape: Any = None) -> None:
+    def build(self, hidden_shape: tuple[int | None, ...], *other_shapes: Any, **named_shapes: Any) -> None:
         for layer in self.layers:
             layer.build(hidden_shape)
+        if self.config.norm == "pre":
+            self.final_norm.build(hidden_shape)
+        if self.config.relative_bias:
+            self.relative_bias.build()
+        if self.config.disentangled:
+            self.relative_positions.build()
+        if self.config.convolution:
+            self.convolution.build(hidden_shape)
 
-    def call(self, hidden: Any, attention_mask: Any, training: bool | None = None) -> tuple[Any, ...]:
-        bias = attention_bias(attention_mask)
-        outputs = []
-        for layer in self.layers:
-            hidden = layer(hidden, bias, training=training)
+    def call(
+        self, hidden: Any, attention_mask: Any, position_ids: Any = None, training: bool | None = None
+    ) -> tuple[Any, ...]:
+        scope = self.scope(attention_mask, position_ids)
+        embedded, outputs = hidden, list[Any]()
+        for n in self.config.layer_order:
+            hidden = self.layers[n](hidden, scope, training=training)
+            if self.config.convolution and not outputs:
+                hidden = self.convolution(embedded, hidden, attention_mask, training=training)
             outputs.append(hidden)
+        if self.config.norm == "pre":
+            outputs[-1] = self.final_norm(hidden)
         return tuple(outputs)
 
+    def scope(self, attention_mask: Any, position_ids: Any = None) -> dict[str, Any]:
+        """Returns what all layers share: the attention mask, and what their attentions need beside it."""
+        config = self.config
+        needed = {entry for layer in self.layers for entry in layer.attention.needs}
+        scope = {"attention_mask": attention_mask}
+        if "bias" in needed:
+            scope["bias"] = attention_bias(attention_mask)
+            if config.relative_bias:
+                scope["bias"] += self.relative_bias(attention_mask)
+        if config.disentangled:
+            scope["relative_positions"], scope["relative_rows"] = self.relative_positions(attention_mask)
+        if config.rotary:
+            positions = default_position_ids(attention_mask) if position_ids is None else position_ids
+            size, theta = config.hidden_size // config.num_heads, config.rotary.theta
+            scope["rotation"] = rotations(positions, size, theta)
+            scope["local_rotation"] = rotations(positions, size, config.rotary.local_theta or theta)
+        return scope
+
     def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[Any, ...]:
-        return (hidden_shape,) * self.num_layers
+        return (hidden_shape,) * self.config.num_layers
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_layers": self.num_layers, "layer_options": self.layer_options}
+        return {**super().get_config(), "config": self.config.to_dict()}

@@ -1,9 +1,7 @@
-"""Activations by the names that `config.json` files use."""
+"""Activations by the names that `config.json` files use. Keras is loaded when one is looked up."""
 
 from collections.abc import Callable
 from typing import Any
-
-import keras
 
 from tftransfer.errors import CheckpointError
 from tftransfer.registry import suggest
@@ -11,29 +9,33 @@ from tftransfer.registry import suggest
 __all__ = ["ACTIVATIONS", "find_activation"]
 
 
-def _gelu_erf(x: Any) -> Any:
-    return keras.ops.gelu(x, approximate=False)
+def _keras(name: str, **options: Any) -> Callable[[Any], Any]:
+    """Returns the function of `keras.ops` of that name, looked up when it is called."""
 
+    def apply(x: Any) -> Any:
+        import keras
 
-def _gelu_tanh(x: Any) -> Any:
-    return keras.ops.gelu(x, approximate=True)
+        return getattr(keras.ops, name)(x, **options)
+
+    return apply
 
 
 def _quick_gelu(x: Any) -> Any:
-    return x * keras.ops.sigmoid(1.702 * x)
+    return x * ACTIVATIONS["sigmoid"](1.702 * x)
 
 
 # "gelu" is the exact erf form; the tanh approximations differ from it by up to 4e-3 in a whole network.
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "gelu": _gelu_erf,
-    "gelu_fast": _gelu_tanh,
-    "gelu_new": _gelu_tanh,
-    "gelu_pytorch_tanh": _gelu_tanh,
+    "gelu": _keras("gelu", approximate=False),
+    "gelu_fast": _keras("gelu", approximate=True),
+    "gelu_new": _keras("gelu", approximate=True),
+    "gelu_pytorch_tanh": _keras("gelu", approximate=True),
     "quick_gelu": _quick_gelu,
-    "relu": keras.ops.relu,
-    "silu": keras.ops.silu,
-    "swish": keras.ops.silu,
-    "tanh": keras.ops.tanh,
+    "relu": _keras("relu"),
+    "sigmoid": _keras("sigmoid"),
+    "silu": _keras("silu"),
+    "swish": _keras("silu"),
+    "tanh": _keras("tanh"),
 }
 
 

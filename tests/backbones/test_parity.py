@@ -1,0 +1,156 @@
+"""Every family equals PyTorch: hidden states, logits of every head, packed rows, and a step of training."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from parity import (
+    ODD,
+    SPECIAL_ODD,
+    batch,
+    keys_of,
+    pack,
+    run,
+    save,
+    torch,
+    torch_class,
+    transformers_pad,
+    types_of,
+)
+
+from tftransfer import registry
+from tftransfer.backbones.backbone import Backbone
+from tftransfer.backbones.checkpoint import Checkpoint
+from tftransfer.backbones.family import ARCHITECTURES
+from tftransfer.backbones.tensors import collect
+from tftransfer.pretrained_head import head_hints
+from tftransfer.tasks.components.heads import ClassificationHead, MaskedLMHead, TokenHead
+
+pytestmark = pytest.mark.skipif(torch is None, reason="PyTorch is the reference")
+
+TOLERANCE = 1e-5  # on hidden states of standard deviation 1
+FAMILIES = registry.backbones.names()
+KINDS = [
+    pytest.param(name, kind, id=f"{name}-{kind or 'encoder'}")
+    for name in FAMILIES
+    for kind in ARCHITECTURES
+    if torch_class(name, kind) is not None
+]
+ODD_ONES = [
+    *(
+        pytest.param(name, fields, {}, id=f"{name}-{title}")
+        for name in FAMILIES
+        for title, fields in ODD.items()
+        if len(keys_of(name, fields)) == len(fields)
+    ),
+    *(
+        pytest.param(name, {}, keys, id=f"{name}-{title}")
+        for name, odd in SPECIAL_ODD.items()
+        for title, keys in odd.items()
+    ),
+]
+
+
+def check_states(reference: Any, backbone: Backbone, inputs: dict[str, np.ndarray]) -> None:
+    """Compares every hidden state of real tokens, and the pooler's output."""
+    encoder = getattr(reference, reference.base_model_prefix, reference)
+    expected = run(encoder, inputs)
+    states = keras.Model(backbone.input, backbone.hidden_states)(inputs)
+    real = inputs["attention_mask"] > 0
+    assert len(states) == len(expected.hidden_states)
+    for n, (state, theirs) in enumerate(zip(states, expected.hidden_states, strict=True)):
+        ours, theirs = np.asarray(state)[real], theirs.numpy()[real]
+        assert 0.3 < theirs.std() < 3, (
+            f"states of layer {n} are too small or too large to show an error: {theirs.std()}"
+        )
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE * max(1, np.abs(theirs).max()), err_msg=str(n))
+    outputs = backbone(inputs)
+    np.testing.assert_allclose(outputs["last_hidden_state"], states[-1], rtol=0, atol=1e-6)
+    pooled = getattr(expected, "pooler_output", None)
+    assert ("pooler_output" in outputs) == (pooled is not None)
+    # The first token is padding in a row padded on the left, and no model says what it holds.
+    if pooled is not None and real[:, 0].all():
+        np.testing.assert_allclose(outputs["pooler_output"], pooled, rtol=0, atol=TOLERANCE)
+
+
+def with_head(directory: Path, kind: str) -> keras.Model:
+    """Returns our model of a checkpoint with its own head."""
+    from tftransfer.backbones.tensors import fill
+
+    checkpoint = Checkpoint.find(str(directory))
+    backbone = Backbone.from_checkpoint(checkpoint)
+    features, hints = backbone.features, head_hints(checkpoint, kind)
+    options = {"dropout": hints.dropout, "hidden": hints.hidden, "name": "head"}
+    states, size = features["last_hidden_state"], checkpoint.head_size(kind) or 2
+    if kind == "masked_lm":
+        logits = MaskedLMHead(hints.tied, **options)(states, features["word_embeddings"])
+    elif kind != "sequence_classification":
+        logits = TokenHead(size, **options)(states)
+    elif hints.pooling == "pooler":
+        logits = ClassificationHead(size, "none", **options)(features["pooler_output"])
+    else:
+        logits = ClassificationHead(size, hints.pooling, **options)(states, features["attention_mask"])
+    model = keras.Model(backbone.input, logits)
+    head = [variable for variable in model.weights if variable.path.startswith("head/")]
+    fill(head, checkpoint.family, checkpoint.tensors, kind, partial=True)
+    return model
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_every_saved_class(name: str, kind: str, tmp_path: Path) -> None:
+    reference = save(tmp_path, name, kind, **({"num_labels": 3} if "classification" in kind else {}))
+    backbone = Backbone.from_pretrained(str(tmp_path))
+    for padding in ("right", "left"):
+        check_states(reference, backbone, batch(name, padding, types_of(name)))
+    if not kind:
+        return
+    inputs = batch(name, types=types_of(name))
+    expected, logits = run(reference, inputs), np.asarray(with_head(tmp_path, kind)(inputs))
+    if kind == "question_answering":
+        theirs = np.stack([expected.start_logits.numpy(), expected.end_logits.numpy()], axis=-1)
+    else:
+        theirs = expected.logits.numpy()
+    real = slice(None) if kind == "sequence_classification" else inputs["attention_mask"] > 0
+    assert logits.shape == theirs.shape
+    np.testing.assert_allclose(logits[real], theirs[real], rtol=0, atol=TOLERANCE * max(1, np.abs(theirs[real]).max()))
+
+
+@pytest.mark.parametrize(("name", "fields", "keys"), ODD_ONES)
+def test_odd_configs(name: str, fields: dict[str, Any], keys: dict[str, Any], tmp_path: Path) -> None:
+    reference = save(tmp_path, name, "", fields, **keys)
+    types = reference.config.to_dict().get("type_vocab_size", 1) or 1
+    check_states(reference, Backbone.from_pretrained(str(tmp_path)), batch(name, types=types))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("explicit", [True, False], ids=["position_ids", "default positions"])
+def test_packed_texts_are_as_if_alone(name: str, explicit: bool, tmp_path: Path) -> None:
+    reference = save(tmp_path, name)
+    backbone = Backbone.from_pretrained(str(tmp_path), position_ids=explicit)
+    alone = batch(name, types=types_of(name))
+    packed = pack(alone, transformers_pad(name))
+    assert packed.inputs["attention_mask"].max() >= 3
+    if explicit:
+        positions = np.zeros_like(packed.inputs["input_ids"])
+        for row, start, size in packed.places:
+            positions[row, start : start + size] = np.arange(size)
+        packed.inputs["position_ids"] = positions
+    states = np.asarray(backbone(packed.inputs)["last_hidden_state"])
+    expected = run(reference, alone).last_hidden_state.numpy()
+    for index, (row, start, size) in enumerate(packed.places):
+        ours, theirs = states[row, start : start + size], expected[index, :size]
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE * max(1, np.abs(theirs).max()))
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_a_file_is_given_back_as_it_was(name: str, kind: str, tmp_path: Path) -> None:
+    save(tmp_path, name, kind)
+    checkpoint = Checkpoint.find(str(tmp_path))
+    model = with_head(tmp_path, kind) if kind else Backbone.from_checkpoint(checkpoint)
+    tensors = checkpoint.tensors
+    collected = collect(model.weights, checkpoint.family, kind)
+    assert set(collected) == set(tensors.keys())
+    for key, array in collected.items():
+        assert array.tobytes() == tensors.get_tensor(key).tobytes(), key

@@ -1,0 +1,140 @@
+"""Random checkpoints of any family, made by transformers and PyTorch, and what PyTorch says of them.
+
+Everything is found from the family's own tables, so that a new family is tested with nothing to edit here; `SPECIAL`
+has what only one family knows.
+"""
+
+import dataclasses
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import transformers
+
+from tftransfer import registry
+from tftransfer.backbones.family import ARCHITECTURES, Family
+
+torch: Any
+try:
+    import torch
+except ImportError:
+    torch = None
+
+LENGTH = 40
+VOCABULARY = 99
+SIZES = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "num_layers": 3,
+    "num_heads": 4,
+    "intermediate_size": 48,
+    "max_positions": LENGTH,
+    "pad_token_id": 1,
+}
+DROPOUTS = ("hidden_dropout", "attention_dropout", "classifier_dropout")
+# What every family that has the field must honour, by the field of `TransformerConfig`.
+ODD: dict[str, dict[str, Any]] = {
+    "three token types": {"type_vocab_size": 3},
+    "relu and a large epsilon": {"activation": "relu", "layer_norm_epsilon": 1e-3},
+    "tanh gelu": {"activation": "gelu_new"},
+    "silu and one head": {"activation": "silu", "num_heads": 1},
+    "wide initializer": {"initializer_range": 0.2},
+    "another padding token": {"pad_token_id": 7},
+}
+# model_type -> keys of its config.json that its tiny checkpoints need, and odd ones of its own.
+SPECIAL: dict[str, dict[str, Any]] = {}
+SPECIAL_ODD: dict[str, dict[str, dict[str, Any]]] = {}
+
+
+def family_of(name: str) -> Family:
+    return registry.backbones.get(name)()
+
+
+def keys_of(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns the keys of `config.json` for fields of `TransformerConfig`, those that the family has."""
+    keys = {field: key for key, (field, _) in family_of(name).fields.items()}
+    return {keys[field]: value for field, value in fields.items() if field in keys}
+
+
+def torch_config(name: str, fields: dict[str, Any] | None = None, **keys: Any) -> Any:
+    """Returns transformers' config of a tiny model without dropout."""
+    sizes = {**SIZES, **dict.fromkeys(DROPOUTS, 0.0), **(fields or {})}
+    if "position_offset" in family_of(name).extras({}):  # rows of the position table that no token has
+        sizes["max_positions"] += sizes["pad_token_id"] + 1
+    dropouts = {key: 0.0 for key in transformers.AutoConfig.for_model(name).to_dict() if "drop" in key}
+    full = {**dropouts, **keys_of(name, sizes), **SPECIAL.get(name, {}), **keys}
+    return transformers.AutoConfig.for_model(name, **full)
+
+
+def torch_class(name: str, kind: str) -> Any:
+    """Returns transformers' class for a kind of head, None if there is none."""
+    return getattr(transformers, family_of(name).architecture + ARCHITECTURES[kind], None)
+
+
+def save(directory: Path, name: str, kind: str = "", fields: dict[str, Any] | None = None, **keys: Any) -> Any:
+    """Saves a random model with transformers' own `save_pretrained`, and returns it."""
+    torch.manual_seed(0)
+    model = torch_class(name, kind)(torch_config(name, fields, **keys)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)  # biases and gains too, so that no error hides
+    model.save_pretrained(directory)
+    return model
+
+
+def batch(name: str, padding: str = "right", types: int = 2, length: int = LENGTH) -> dict[str, np.ndarray]:
+    """Returns 6 rows of 2 to `length` real tokens, none of them the padding token."""
+    rng = np.random.default_rng(1)
+    lengths = np.array([length, 2, 7, 13, 21, 33]) if length == LENGTH else rng.integers(2, length, 6)
+    mask = (np.arange(length) < lengths[:, None]).astype("int32")
+    if padding == "left":
+        mask = mask[:, ::-1]
+    pad = int(transformers_pad(name))
+    ids = rng.integers(10, VOCABULARY, mask.shape) * mask + pad * (1 - mask)
+    inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": rng.integers(0, types, mask.shape) * mask}
+    return {key: np.ascontiguousarray(array, "int32") for key, array in inputs.items()}
+
+
+def transformers_pad(name: str) -> int:
+    return torch_config(name).pad_token_id or 0
+
+
+def run(model: Any, inputs: dict[str, np.ndarray], **options: Any) -> Any:
+    """Returns PyTorch's outputs, hidden states included, of the inputs that the model takes."""
+    known = inspect.signature(model.forward).parameters
+    tensors = {k: torch.from_numpy(v.astype("int64")) for k, v in inputs.items() if k in known}
+    with torch.no_grad():
+        return model(**tensors, output_hidden_states=True, **options)
+
+
+def types_of(name: str, fields: dict[str, Any] | None = None) -> int:
+    """Returns how many token types a tiny checkpoint has; 1 if it has none."""
+    return max(family_of(name).config(torch_config(name, fields).to_dict()).type_vocab_size, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """Rows that hold several sequences, and where each of them is: (row, start, length)."""
+
+    inputs: dict[str, np.ndarray]
+    places: list[tuple[int, int, int]]
+
+
+def pack(alone: dict[str, np.ndarray], pad: int, length: int = LENGTH + 8) -> Packed:
+    """Puts the sequences of right-padded rows into as few rows as come of taking the first with room."""
+    rows: list[list[int]] = []
+    places, sequences = [], alone["attention_mask"].sum(axis=1)
+    for index, size in enumerate(sequences):
+        row = next((n for n, row in enumerate(rows) if sum(sequences[i] for i in row) + size <= length), len(rows))
+        if row == len(rows):
+            rows.append([])
+        places.append((row, int(sum(sequences[i] for i in rows[row])), int(size)))
+        rows[row].append(index)
+    shape = (len(rows), length)
+    inputs = {"input_ids": np.full(shape, pad), "attention_mask": np.zeros(shape), "token_type_ids": np.zeros(shape)}
+    for index, (row, start, size) in enumerate(places):
+        for key in ("input_ids", "token_type_ids"):
+            inputs[key][row, start : start + size] = alone[key][index, :size]
+        inputs["attention_mask"][row, start : start + size] = rows[row].index(index) + 1
+    return Packed({key: array.astype("int32") for key, array in inputs.items()}, places)

@@ -1,0 +1,52 @@
+"""RoBERTa (Liu et al., 2019, https://arxiv.org/abs/1907.11692), XLM-R (Conneau et al., 2020) and CamemBERT."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tftransfer import registry
+from tftransfer.backbones.families.bert import Bert
+from tftransfer.backbones.family import Head
+
+
+@registry.backbones.register("roberta")
+class Roberta(Bert):
+    """BERT with positions counted from behind the padding token's, and a two-layer classifier on the first token."""
+
+    architecture = "Roberta"
+    prefix = "roberta."
+    fields = {
+        **Bert.fields,
+        "vocab_size": ("vocab_size", 50265),
+        "pad_token_id": ("pad_token_id", 1),
+    }
+    heads = {
+        **Bert.heads,
+        "sequence_classification": Head(
+            {"hidden": "classifier.dense", "logits": "classifier.out_proj"}, activation="tanh"
+        ),
+        "masked_lm": Head(
+            {"hidden": "lm_head.dense", "norm": "lm_head.layer_norm", "": "lm_head", "decoder": "lm_head.decoder"},
+            activation="gelu",
+            norm=True,
+        ),
+    }
+
+    def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        padding = raw.get("pad_token_id", 1)
+        return {"position_offset": padding + 1 if isinstance(padding, int) else padding}
+
+
+@registry.backbones.register("xlm-roberta")
+class XLMRoberta(Roberta):
+    """RoBERTa over 100 languages."""
+
+    architecture = "XLMRoberta"
+    fields = {**Roberta.fields, "vocab_size": ("vocab_size", 30522)}
+
+
+@registry.backbones.register("camembert")
+class Camembert(Roberta):
+    """RoBERTa over French (Martin et al., 2020)."""
+
+    architecture = "Camembert"
+    fields = {**Roberta.fields, "vocab_size": ("vocab_size", 30522)}

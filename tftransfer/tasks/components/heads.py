@@ -1,0 +1,194 @@
+"""Heads: from hidden states to logits, a text, a token or a word of the vocabulary at a time.
+
+They compute in float32 whatever the backbone does.
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from tftransfer.activations import find_activation
+from tftransfer.tasks.task import Hidden
+
+__all__ = ["ClassificationHead", "MaskedLMHead", "TokenHead"]
+
+
+class _Head(keras.layers.Layer):
+    """A hidden layer if there is to be one, dropout, and what a subclass does last.
+
+    Args:
+        dropout: float. Dropout rate before the last layer. Defaults to 0.1.
+        initializer_range: float. Standard deviation of the kernels. Defaults to 0.02.
+        hidden: Hidden, the dict of one, or None. Defaults to None: no hidden layer.
+    """
+
+    def __init__(
+        self,
+        dropout: float = 0.1,
+        initializer_range: float = 0.02,
+        hidden: Hidden | dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.dropout = dropout
+        self.initializer_range = initializer_range
+        self.hidden_options = Hidden(**hidden) if isinstance(hidden, dict) else hidden
+        self.supports_masking = True
+        self.feature_dropout = keras.layers.Dropout(dropout, name="dropout")
+
+    def _dense(self, name: str, width: int, units: int, **options: Any) -> keras.layers.Dense:
+        initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_range)
+        layer = keras.layers.Dense(units, kernel_initializer=initializer, name=name, **options)
+        layer.build((None, width))
+        return layer
+
+    def _build_hidden(self, width: int, units: int) -> None:
+        options = self.hidden_options
+        if options is None:
+            return
+        activation = find_activation(options.activation)
+        self.hidden = self._dense("hidden", width, units, activation=activation, use_bias=options.use_bias)
+        if options.norm:
+            self.norm = keras.layers.LayerNormalization(epsilon=options.epsilon, center=options.norm_bias, name="norm")
+            self.norm.build((None, units))
+
+    def _features(self, x: Any, training: bool | None) -> Any:
+        if self.hidden_options is not None:
+            x = self.norm(self.hidden(x)) if self.hidden_options.norm else self.hidden(x)
+        return self.feature_dropout(x, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "dropout": self.dropout,
+            "initializer_range": self.initializer_range,
+            "hidden": self.hidden_options and dataclasses.asdict(self.hidden_options),
+        }
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class ClassificationHead(_Head):
+    """One row of logits a text: pooling, a hidden layer if there is to be one, dropout and a linear layer.
+
+    Args:
+        num_labels: int. How many logits.
+        pooling: str. "mean" over the tokens, "cls" for the first token, "none" if the input is one vector a text
+            already. Defaults to "cls".
+        **options: `dropout`, `initializer_range` and `hidden`; see `_Head`.
+
+    Call arguments:
+        hidden: float tensor `(batch, length, hidden)`, or `(batch, hidden)` for pooling "none".
+        attention_mask: int tensor `(batch, length)`; 0 is padding. One sequence a row.
+        training: bool. Whether dropout is active.
+
+    Returns:
+        A float32 tensor `(batch, num_labels)`.
+    """
+
+    def __init__(self, num_labels: int, pooling: str = "cls", **options: Any) -> None:
+        super().__init__(**options)
+        self.num_labels = num_labels
+        self.pooling = pooling
+
+    def compute_mask(self, *inputs: Any) -> None:
+        """Returns None: a text's logits are not padding, whatever its tokens are."""
+
+    def build(self, hidden_shape: tuple[int | None, ...], attention_mask_shape: Any = None) -> None:
+        width: Any = hidden_shape[-1]
+        self._build_hidden(width, width)
+        self.logits = self._dense("logits", width, self.num_labels)
+
+    def call(self, hidden: Any, attention_mask: Any = None, training: bool | None = None) -> Any:
+        return self.logits(self._features(self._pool(hidden, attention_mask), training))
+
+    def _pool(self, hidden: Any, attention_mask: Any) -> Any:
+        if self.pooling == "none":
+            return hidden
+        if self.pooling == "mean":
+            real = ops.cast(ops.greater(attention_mask, 0), hidden.dtype)[..., None]  # (batch, length, 1)
+            return ops.sum(hidden * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
+        return hidden[:, 0]
+
+    def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[int | None, ...]:
+        return (hidden_shape[0], self.num_labels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_labels": self.num_labels, "pooling": self.pooling}
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class TokenHead(_Head):
+    """A row of logits a token: labels of tokens, or starts and ends of answers.
+
+    Args:
+        num_labels: int. How many logits.
+        **options: `dropout`, `initializer_range` and `hidden`; see `_Head`.
+
+    Call arguments:
+        hidden: float tensor `(batch, length, hidden)`.
+        training: bool. Whether dropout is active.
+
+    Returns:
+        A float32 tensor `(batch, length, num_labels)`.
+    """
+
+    def __init__(self, num_labels: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.num_labels = num_labels
+
+    def build(self, hidden_shape: tuple[int | None, ...]) -> None:
+        width: Any = hidden_shape[-1]
+        self._build_hidden(width, width)
+        self.logits = self._dense("logits", width, self.num_labels)
+
+    def call(self, hidden: Any, training: bool | None = None) -> Any:
+        return self.logits(self._features(hidden, training))
+
+    def compute_output_shape(self, hidden_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*hidden_shape[:-1], self.num_labels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_labels": self.num_labels}
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class MaskedLMHead(_Head):
+    """Logits over the vocabulary for every token (Devlin et al., 2019).
+
+    Args:
+        tied: bool. Whether a word's logit comes of its row in the table of word embeddings; otherwise of a decoder of
+            the head's own. Defaults to True.
+        **options: `dropout`, `initializer_range` and `hidden`; see `_Head`.
+
+    Call arguments:
+        hidden: float tensor `(batch, length, hidden)`.
+        words: float tensor `(vocab, embedding)`, the table of word embeddings.
+        training: bool. Whether dropout is active.
+
+    Returns:
+        A float32 tensor `(batch, length, vocab)`.
+    """
+
+    def __init__(self, tied: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self.tied = tied
+
+    def build(self, hidden_shape: tuple[int | None, ...], words_shape: tuple[Any, ...]) -> None:
+        vocabulary, width = words_shape
+        self._build_hidden(hidden_shape[-1], width)  # type: ignore[arg-type]
+        self.bias = self.add_weight((vocabulary,), initializer="zeros", name="bias")
+        if not self.tied:
+            self.decoder = self._dense("decoder", width, vocabulary, use_bias=False)
+
+    def call(self, hidden: Any, words: Any, training: bool | None = None) -> Any:
+        features = self._features(hidden, training)
+        logits = ops.matmul(features, ops.transpose(words)) if self.tied else self.decoder(features)
+        return logits + self.bias
+
+    def compute_output_shape(self, hidden_shape: tuple[Any, ...], words_shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (*hidden_shape[:-1], words_shape[0])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "tied": self.tied}
