@@ -11,7 +11,7 @@ from tftransfer.backbones.transformer import TransformerConfig
 from tftransfer.errors import CheckpointError
 from tftransfer.registry import describe
 
-__all__ = ["ARCHITECTURES", "Family", "Head", "Place"]
+__all__ = ["ARCHITECTURES", "Family", "Head", "Known", "Place"]
 
 # Our variable names -> the suffix of the tensor in the file; only kernels are stored transposed, `[out, in]`.
 _LEAVES = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias", "bias": "bias"}
@@ -49,6 +49,23 @@ class Head:
 
 
 @dataclasses.dataclass(frozen=True)
+class Known:
+    """A well-known public checkpoint of a family.
+
+    Args:
+        name: str. Its name on the Hugging Face Hub.
+        parameters: float. How many of them, in millions.
+        languages: str. Such as "English", "Chinese" or "100 languages".
+        licence: str. As its card has it, such as "Apache-2.0" or "MIT"; "not stated" if the card has none.
+    """
+
+    name: str
+    parameters: float
+    languages: str
+    licence: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Place:
     """Where a variable's numbers are in a file.
 
@@ -80,6 +97,8 @@ class Family:
         unused: sequence of regular expressions over tensor names without the prefix: buffers, and heads of pre-training
             that nothing here uses. Anything else left over is an error.
         renamed: sequence of (regular expression over tensor names, replacement). Older spellings.
+        checkpoints: sequence of `Known`. From the smallest to the largest.
+        packing: bool. Whether several texts in a row are as if alone. Defaults to True.
     """
 
     architecture: ClassVar[str]
@@ -94,6 +113,9 @@ class Family:
         (r"LayerNorm\.gamma$", "LayerNorm.weight"),
         (r"LayerNorm\.beta$", "LayerNorm.bias"),
     )
+
+    checkpoints: ClassVar[Sequence[Known]] = ()
+    packing: ClassVar[bool] = True
 
     def config(self, raw: Mapping[str, Any]) -> TransformerConfig:
         """Returns the numbers of a `config.json`.
