@@ -100,12 +100,16 @@ def transformers_pad(name: str) -> int:
     return torch_config(name).pad_token_id or 0
 
 
-def run(model: Any, inputs: dict[str, np.ndarray], **options: Any) -> Any:
-    """Returns PyTorch's outputs, hidden states included, of the inputs that the model takes."""
+def as_torch(model: Any, inputs: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Returns the inputs that a model of PyTorch takes, as it takes them."""
     known = inspect.signature(model.forward).parameters
-    tensors = {k: torch.from_numpy(v.astype("int64")) for k, v in inputs.items() if k in known}
+    return {key: torch.from_numpy(array.astype("int64")) for key, array in inputs.items() if key in known}
+
+
+def run(model: Any, inputs: dict[str, np.ndarray], **options: Any) -> Any:
+    """Returns PyTorch's outputs, hidden states included."""
     with torch.no_grad():
-        return model(**tensors, output_hidden_states=True, **options)
+        return model(**as_torch(model, inputs), output_hidden_states=True, **options)
 
 
 def types_of(name: str, fields: dict[str, Any] | None = None) -> int:
@@ -138,3 +142,16 @@ def pack(alone: dict[str, np.ndarray], pad: int, length: int = LENGTH + 8) -> Pa
             inputs[key][row, start : start + size] = alone[key][index, :size]
         inputs["attention_mask"][row, start : start + size] = rows[row].index(index) + 1
     return Packed({key: array.astype("int32") for key, array in inputs.items()}, places)
+
+
+def write_tokenizer(directory: Path, pad: int) -> None:
+    """Writes a WordPiece tokenizer over letters whose words have the tiny models' ids."""
+    import tokenizers
+
+    singles = [chr(n) for n in range(33, 127) if not chr(n).isupper()]
+    tokens = ["[UNK]", "[CLS]", "[SEP]", "[MASK]", *singles][: VOCABULARY - 1]
+    tokens.insert(pad, "[PAD]")
+    vocabulary = {token: n for n, token in enumerate(tokens)}
+    rust = tokenizers.BertWordPieceTokenizer(vocabulary, strip_accents=True, lowercase=True)
+    rust.enable_padding(pad_id=pad, pad_token="[PAD]")
+    rust.save(str(directory / "tokenizer.json"))

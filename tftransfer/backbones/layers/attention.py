@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tftransfer.backbones.layers.frozen import dropout_is_active
@@ -35,7 +36,9 @@ def softmax(scores: Any, bias: Any) -> Any:
 
     In float32 whatever the compute dtype: in bfloat16 their sum is off by up to 1 %.
     """
-    return ops.cast(ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"), axis=-1), scores.dtype)
+    # TensorFlow's own: that of Keras warns of rows of one token.
+    probabilities = tf.nn.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"))
+    return ops.cast(probabilities, scores.dtype)
 
 
 @keras.saving.register_keras_serializable("tftransfer")
