@@ -35,9 +35,8 @@ class LoadReport:
 
     def __str__(self) -> str:
         parts = [f"{len(self.loaded)} variables loaded"]
-        parts += [f"newly initialised: {', '.join(self.fresh)}"] if self.fresh else []
         parts += [f"left out: {', '.join(self.left_out)}"] if self.left_out else []
-        return "; ".join([*parts, *([self.head] if self.head else [])])
+        return "; ".join([*parts, self.head] if self.head else parts)
 
 
 def open_tensors(path: Path) -> Any:
