@@ -39,10 +39,20 @@ def test_python_blocks_of_the_readme(number: int, tmp_path: Path) -> None:
         assert (tmp_path / "saved_models" / "reviews" / "1" / "saved_model.pb").is_file()
 
 
-def test_python_block_of_the_contributing_guide() -> None:
-    (code,) = blocks("CONTRIBUTING.md", "python")
-    check = "\nassert registry.strategies.build('bitfit_example').rates(None)[-1] == ('', 0.0)\n"
-    subprocess.run([sys.executable, "-c", code + check], check=True)
+CHECKS = [
+    "assert registry.strategies.build('bitfit_example').rates(None)[-1] == ('', 0.0)",
+    """from tftransfer.backbones.families.roberta import Roberta
+example, real = registry.backbones.get('roberta_example')(), Roberta()
+assert example.config({}) == real.config({})
+assert example.place('head/hidden/kernel', 'sequence_classification').name == 'classifier.dense.weight'""",
+]
+
+
+@pytest.mark.parametrize("number", range(len(CHECKS)))
+def test_python_blocks_of_the_contributing_guide(number: int) -> None:
+    code = blocks("CONTRIBUTING.md", "python")
+    assert len(code) == len(CHECKS)
+    subprocess.run([sys.executable, "-c", f"{code[number]}\n{CHECKS[number]}"], check=True)
 
 
 def test_yaml_block_is_a_config() -> None:
