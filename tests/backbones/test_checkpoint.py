@@ -20,7 +20,8 @@ from tftransfer import atomic, registry
 from tftransfer.backbones import checkpoint as checkpoint_module
 from tftransfer.backbones.backbone import Backbone
 from tftransfer.backbones.checkpoint import PINNED, Checkpoint, Pin
-from tftransfer.backbones.tensors import fill, open_tensors
+from tftransfer.backbones.safetensors_files import open_tensors
+from tftransfer.backbones.tensors import fill
 from tftransfer.errors import CheckpointError
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -142,7 +143,7 @@ def test_bfloat16_needs_nothing_else_imported(make_checkpoint: Make) -> None:
     directory = make_checkpoint()
     rewrite(directory, lambda old: {name: array.astype(ml_dtypes.bfloat16) for name, array in old.items()})
     code = (
-        "import pathlib, sys; from tftransfer.backbones.tensors import open_tensors;"
+        "import pathlib, sys; from tftransfer.backbones.safetensors_files import open_tensors;"
         f"print(open_tensors(pathlib.Path(sys.argv[1])).get_tensor('{WORDS}').dtype, 'tensorflow' in sys.modules)"
     )
     command = [sys.executable, "-c", code, str(directory / "model.safetensors")]

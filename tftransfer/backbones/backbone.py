@@ -7,7 +7,8 @@ import keras
 
 from tftransfer.backbones import layers
 from tftransfer.backbones.checkpoint import Checkpoint
-from tftransfer.backbones.tensors import LoadReport, fill, open_tensors
+from tftransfer.backbones.safetensors_files import open_tensors
+from tftransfer.backbones.tensors import LoadReport, fill
 from tftransfer.backbones.transformer import TransformerConfig
 
 __all__ = ["Backbone"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from tftransfer import atomic, registry
 from tftransfer.backbones.family import Family
-from tftransfer.backbones.tensors import open_tensors
+from tftransfer.backbones.safetensors_files import open_tensors
 from tftransfer.backbones.transformer import TransformerConfig
 from tftransfer.errors import CheckpointError
 from tftransfer.registry import suggest

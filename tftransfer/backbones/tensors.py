@@ -2,17 +2,14 @@
 
 import dataclasses
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-import ml_dtypes  # noqa: F401 - gives NumPy the bfloat16 that safetensors asks it for
 import numpy as np
-import safetensors
 
 from tftransfer.backbones.family import Family
 from tftransfer.errors import CheckpointError
 
-__all__ = ["LoadReport", "fill", "open_tensors"]
+__all__ = ["LoadReport", "fill"]
 
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 
@@ -34,28 +31,13 @@ class LoadReport:
         return f"{text}; left out: {', '.join(self.left_out)}" if self.left_out else text
 
 
-def open_tensors(path: Path) -> Any:
-    """Returns an open safetensors file: `keys()`, `get_slice(name)`, `get_tensor(name)`; data is read when asked for.
-
-    Raises:
-        CheckpointError: if the file is truncated or not a safetensors file.
-    """
-    try:
-        return safetensors.safe_open(path, framework="np")
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path}: expected a complete safetensors file, received {path.stat().st_size:,} bytes that are not one "
-            f"({error}). The download was probably cut short: fetch the file again."
-        ) from None
-
-
 def fill(variables: Iterable[Any], family: Family, tensors: Any) -> LoadReport:
     """Assigns to every variable its tensor.
 
     Args:
         variables: Keras variables of the backbone.
         family: Family. Whose tables name the tensors.
-        tensors: An open safetensors file.
+        tensors: TensorFiles.
 
     Returns:
         A `LoadReport`.
