@@ -194,7 +194,7 @@ def _check_files(checkpoint: Checkpoint) -> None:
         wanted = f"{directory}: expected a directory with config.json and {_WEIGHTS}, received"
         if not directory.exists():
             raise CheckpointError(f"{wanted} nothing.")
-        reason = refused.refusal([directory.name], str(directory))
+        reason = refused.refusal([directory.name], str(directory.parent))
         raise CheckpointError(f"{directory}: {reason}" if reason else f"{wanted} a file.")
     if not (directory / "config.json").is_file():
         raise CheckpointError(f"{directory}: expected a config.json beside the weights; there is none.")
