@@ -206,6 +206,7 @@ def test_pickle_beside_safetensors_is_no_hindrance(make_checkpoint: Make, expect
         ("model.onnx", "take the checkpoint it was exported from"),
         ("bert_model.ckpt.index", "a TensorFlow 1 checkpoint"),
         ("adapter_model.safetensors", "an adapter without its model"),
+        ("model-00001-of-00002.safetensors", "a shard; model.safetensors.index.json, which tells what is in which"),
         ("model.fp16.safetensors", "rename it if it holds the whole model"),
     ],
 )
@@ -215,6 +216,8 @@ def test_other_formats_are_named(name: str, hint: str, make_checkpoint: Make) ->
     message = refusal(directory)
     assert message.startswith(f"{directory}: expected model.safetensors; found {name}, which is not supported (")
     assert hint in message
+    (directory / "config.json").unlink()  # as directories of other formats often lack it
+    assert refusal(directory) == message
 
 
 def test_a_file_of_another_format_is_named(tmp_path: Path) -> None:

@@ -196,12 +196,14 @@ def _check_files(checkpoint: Checkpoint) -> None:
             raise CheckpointError(f"{wanted} nothing.")
         reason = refused.refusal([directory.name], str(directory.parent))
         raise CheckpointError(f"{directory}: {reason}" if reason else f"{wanted} a file.")
-    if not (directory / "config.json").is_file():
-        raise CheckpointError(f"{directory}: expected a config.json beside the weights; there is none.")
-    if checkpoint.weights.is_file():
-        return
     source = checkpoint.name if checkpoint.revision else str(directory)
-    reason = refused.refusal((path.name for path in directory.iterdir()), source) or f"expected {_WEIGHTS}."
+    there = checkpoint.weights.is_file()
+    reason = None if there else refused.refusal((path.name for path in directory.iterdir()), source)
+    if not reason and not (directory / "config.json").is_file():
+        raise CheckpointError(f"{directory}: expected a config.json beside the weights; there is none.")
+    if there:
+        return
+    reason = reason or f"expected {_WEIGHTS}."
     if checkpoint.revision:  # other kinds were not fetched, so they cannot be named
         reason += f" If '{source}' has its weights as pickle files only, convert them:\n  {refused.conversion(source)}"
     raise CheckpointError(f"{directory}: {reason}")

@@ -19,6 +19,7 @@ _OTHERS = {
     "*.npz": f"NumPy weights; {_SAVE_AGAIN}",
     "*.ot": f"weights of rust-bert; {_SAVE_AGAIN}",
     "adapter_model.safetensors": "an adapter without its model; merge_and_unload() of peft joins the two",
+    "model-*-of-*.safetensors": "a shard; model.safetensors.index.json, which tells what is in which, is missing",
     "*.safetensors": "another name than model.safetensors; rename it if it holds the whole model",
 }
 
