@@ -1,5 +1,6 @@
 """A run from its config to its artefact, on a tiny checkpoint: what is written, and that it answers."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -112,6 +113,25 @@ def test_damaged_weights_are_noticed(run: Path, tmp_path: Path) -> None:
             experiment.load(run)
     finally:
         path.write_bytes(content)
+
+
+def test_a_run_knows_its_checkpoint_by_every_file(run: Path, tiny_checkpoint: Path) -> None:
+    origin = json.loads((run / "checkpoint" / "origin.json").read_text())
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in tiny_checkpoint.iterdir()}
+    assert (origin["name"], origin["files"]) == (str(tiny_checkpoint), files)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "origin.json"])
+def test_a_damaged_checkpoint_is_noticed(name: str, run: Path) -> None:
+    path = run / "checkpoint" / name
+    content = path.read_bytes()
+    try:
+        path.write_bytes(content.replace(b'"', b"'", 1))
+        with pytest.raises(RunDirectoryError, match=rf"(?s)checkpoint.*{name}"):
+            experiment.load(run)
+    finally:
+        path.write_bytes(content)
+    assert experiment.load(run).checkpoint.name == json.loads((run / "checkpoint" / "origin.json").read_text())["name"]
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path, tiny_checkpoint: Path) -> None:

@@ -86,7 +86,7 @@ def load(run: str | Path) -> TransferModel:
     """
     directory = RunDirectory.open(run)
     experiment = config.load(directory.config)
-    checkpoint = Checkpoint(directory.checkpoint, experiment.model.checkpoint)
+    checkpoint = Checkpoint.described(directory.checkpoint)
     model = _build(experiment, checkpoint, _task(directory.read("task")), pretrained=False)
     weights.restore(model, directory.weights)
     return model
@@ -224,8 +224,8 @@ def _write_inputs(
     directory.write("data", {**files, "skipped": len(splits.bad_rows)})
     if splits.bad_rows:
         write_quarantine(directory.quarantine, splits.bad_rows)
-    model.checkpoint.describe(directory.checkpoint)
     model.tokenizer.save(directory.checkpoint)
+    model.checkpoint.describe(directory.checkpoint)  # with the checksums of both
 
 
 def _train(

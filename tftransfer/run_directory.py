@@ -7,7 +7,7 @@ environment.json     versions and platform
 data.json            files, rows, fingerprints, truncated share
 quarantine.jsonl     rows that were skipped, if any were
 rates.txt            the strategy's table as it was applied
-checkpoint/          config and tokenizer of the pretrained model, and where it came from
+checkpoint/          config and tokenizer of the pretrained model, where it came from, and the sha256 of its files
 weights/             the best epoch's weights, and their sha256
 history.json         metrics of every epoch
 metrics.json         metrics of validation and test data

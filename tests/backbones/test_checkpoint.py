@@ -20,7 +20,8 @@ from tftransfer import atomic, registry
 from tftransfer.backbones import checkpoint as checkpoint_module
 from tftransfer.backbones.backbone import Backbone
 from tftransfer.backbones.checkpoint import PINNED, Checkpoint, Pin
-from tftransfer.backbones.tensors import fill, open_tensors
+from tftransfer.backbones.safetensors_files import open_tensors
+from tftransfer.backbones.tensors import fill
 from tftransfer.errors import CheckpointError
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -142,7 +143,7 @@ def test_bfloat16_needs_nothing_else_imported(make_checkpoint: Make) -> None:
     directory = make_checkpoint()
     rewrite(directory, lambda old: {name: array.astype(ml_dtypes.bfloat16) for name, array in old.items()})
     code = (
-        "import pathlib, sys; from tftransfer.backbones.tensors import open_tensors;"
+        "import pathlib, sys; from tftransfer.backbones.safetensors_files import open_tensors;"
         f"print(open_tensors(pathlib.Path(sys.argv[1])).get_tensor('{WORDS}').dtype, 'tensorflow' in sys.modules)"
     )
     command = [sys.executable, "-c", code, str(directory / "model.safetensors")]
@@ -165,7 +166,7 @@ _opened: list[str] = []
 sys.addaudithook(lambda event, args: _opened.append(str(args[0])) if event == "open" else None)
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.pkl"])
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.pkl", "pytorch_model.bin.index.json"])
 def test_pickle_is_refused_and_never_opened(name: str, make_checkpoint: Make, tmp_path: Path) -> None:
     directory = make_checkpoint()
     (directory / "model.safetensors").unlink()
@@ -196,11 +197,40 @@ def test_pickle_beside_safetensors_is_no_hindrance(make_checkpoint: Make, expect
     np.testing.assert_array_equal(last_hidden_state(load(directory)), expected)
 
 
-@pytest.mark.parametrize("name", ["tf_model.h5", "model.safetensors.index.json", "model.onnx"])
-def test_other_formats_are_named(name: str, make_checkpoint: Make) -> None:
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("tf_model.h5", "load it with the library that wrote it and save it with save_pretrained"),
+        ("flax_model.msgpack", "load it with the library that wrote it and save it with save_pretrained"),
+        ("model.Q4_K_M.gguf", "GGUF is quantised, its exact weights are gone; take the checkpoint it was made from"),
+        ("model.onnx", "take the checkpoint it was exported from"),
+        ("bert_model.ckpt.index", "a TensorFlow 1 checkpoint"),
+        ("adapter_model.safetensors", "an adapter without its model"),
+        ("model-00001-of-00002.safetensors", "a shard; model.safetensors.index.json, which tells what is in which"),
+        ("model.fp16.safetensors", "rename it if it holds the whole model"),
+    ],
+)
+def test_other_formats_are_named(name: str, hint: str, make_checkpoint: Make) -> None:
     directory = make_checkpoint()
     (directory / "model.safetensors").rename(directory / name)
-    assert refusal(directory) == f"{directory}: expected model.safetensors; found {name}, which is not supported."
+    message = refusal(directory)
+    assert message.startswith(f"{directory}: expected model.safetensors; found {name}, which is not supported (")
+    assert hint in message
+    (directory / "config.json").unlink()  # as directories of other formats often lack it
+    assert refusal(directory) == message
+
+
+def test_a_file_of_another_format_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").touch()
+    (tmp_path / "model.pt").touch()
+    assert "found model.gguf, which is not supported (GGUF is quantised" in refusal(tmp_path / "model.gguf")
+    assert "refused to read model.pt: pickle files run code" in refusal(tmp_path / "model.pt")
+
+
+def test_no_weights_at_all(make_checkpoint: Make) -> None:
+    directory = make_checkpoint()
+    (directory / "model.safetensors").unlink()
+    assert refusal(directory) == f"{directory}: expected model.safetensors."
 
 
 def test_places_without_a_checkpoint(tmp_path: Path) -> None:
@@ -426,7 +456,7 @@ def test_a_description_gives_the_same_model_without_weights(
 ) -> None:
     original = Checkpoint.find(str(make_checkpoint(pooler=pooler)))
     original.describe(tmp_path / "description")
-    described = Checkpoint(tmp_path / "description", original.name)
+    described = Checkpoint.described(tmp_path / "description")
     assert not described.weights.exists()
     assert described.config == original.config
     backbone, full = Backbone.from_checkpoint(described, weights=False), Backbone.from_checkpoint(original)

@@ -1,12 +1,14 @@
 """A pretrained Transformer as a functional Keras model."""
 
+import contextlib
 from typing import Any
 
 import keras
 
 from tftransfer.backbones import layers
 from tftransfer.backbones.checkpoint import Checkpoint
-from tftransfer.backbones.tensors import LoadReport, fill, open_tensors
+from tftransfer.backbones.initializers import zeros_instead
+from tftransfer.backbones.tensors import LoadReport, fill
 from tftransfer.backbones.transformer import TransformerConfig
 
 __all__ = ["Backbone"]
@@ -108,9 +110,10 @@ class Backbone(keras.Model):
             weights: bool. Whether to read the weights. Defaults to True.
         """
         pooler = checkpoint.has_pooler
-        backbone = cls.assemble(checkpoint.config, pooler=pooler, position_ids=position_ids, dtype=dtype)
+        with zeros_instead() if weights else contextlib.nullcontext():
+            backbone = cls.assemble(checkpoint.config, pooler=pooler, position_ids=position_ids, dtype=dtype)
         if weights:
-            backbone.load_report = fill(backbone.weights, checkpoint.family, open_tensors(checkpoint.weights))
+            backbone.load_report = fill(backbone.weights, checkpoint.family, checkpoint.tensors)
         return backbone
 
     @classmethod

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tftransfer import atomic, registry
+from tftransfer.backbones import hub, refused
 from tftransfer.backbones.family import Family
-from tftransfer.backbones.tensors import open_tensors
+from tftransfer.backbones.origin import Origin
+from tftransfer.backbones.safetensors_files import INDEX, open_tensors, weight_files
 from tftransfer.backbones.transformer import TransformerConfig
 from tftransfer.errors import CheckpointError
 from tftransfer.registry import suggest
@@ -17,18 +19,7 @@ from tftransfer.registry import suggest
 __all__ = ["PINNED", "Checkpoint", "Pin"]
 
 _WEIGHTS = "model.safetensors"
-_DESCRIPTION = "origin.json"
-_PICKLES = ("pytorch_model.bin", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_OTHER_FORMATS = ("*.h5", "*.msgpack", "*.gguf", "*.onnx", "model.safetensors.index.json")
-_FILES = [
-    "config.json",
-    _WEIGHTS,
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "1_Pooling/config.json",
-]
+_POOLING = "1_Pooling/config.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +54,7 @@ PINNED = {
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A directory with `config.json`, `model.safetensors` and tokenizer files.
+    """A directory with `config.json`, safetensors files and tokenizer files.
 
     Args:
         directory: Path. Where the files are.
@@ -91,21 +82,49 @@ class Checkpoint:
         """
         path = Path(name).expanduser()
         if path.exists() or name.startswith((".", "/", "~")):
-            return cls._checked(cls(path, name))
+            return cls(path, name)._checked()
         pin = PINNED.get(name)
         if pin and revision in (None, pin.revision):
-            return cls._checked(_pinned(name, pin))
-        return cls._checked(_from_hub(name, revision))
+            return _pinned(name, pin)._checked()
+        return _from_hub(name, revision)._checked()
 
-    @staticmethod
-    def _checked(checkpoint: "Checkpoint") -> "Checkpoint":
-        _check_files(checkpoint.directory)
-        return checkpoint
+    @classmethod
+    def described(cls, directory: Path) -> "Checkpoint":
+        """Returns what `describe` wrote: a checkpoint without weights.
+
+        Args:
+            directory: Path. The description.
+
+        Raises:
+            RunDirectoryError: if a file is missing or is not the one that was written.
+        """
+        origin = Origin.read(directory)
+        origin.verify(directory)
+        return cls(directory, origin.name, origin.revision)
+
+    def _checked(self) -> "Checkpoint":
+        _check_files(self)
+        weight_files(self.weights, self._download)
+        return self
+
+    @property
+    def _download(self) -> str:
+        """The command that fetches it again."""
+        if self.revision:
+            return f"hf download {self.name} --revision {self.revision}"
+        return f"hf download NAME --local-dir {self.directory}"
 
     @property
     def weights(self) -> Path:
-        """The safetensors file."""
-        return self.directory / _WEIGHTS
+        """The safetensors file; or, only where there is none, the index of several."""
+        single, index = self.directory / _WEIGHTS, self.directory / INDEX
+        return index if index.is_file() and not single.is_file() else single
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that it is made of: weights, config, tokenizer, pooling."""
+        small = (self.directory / name for name in hub.SMALL_FILES)
+        return (*weight_files(self.weights, self._download), *(path for path in small if path.is_file()))
 
     @functools.cached_property
     def raw_config(self) -> dict[str, Any]:
@@ -140,7 +159,7 @@ class Checkpoint:
     def has_pooler(self) -> bool:
         """Whether the weights hold a pooler of the encoder."""
         if not self.weights.is_file():  # a description, as `describe` writes it
-            return bool(_read_json(self.directory / _DESCRIPTION)["has_pooler"])
+            return Origin.read(self.directory).has_pooler
         try:
             return self.family.place("pooler/dense/kernel").name in self._names
         except KeyError:  # a family without poolers
@@ -155,28 +174,27 @@ class Checkpoint:
         last = f"{self.family.heads[kind].modules.get('logits')}.bias" if kind in self.family.heads else ""
         if kind == "question_answering" or not self.has_head(kind) or last not in self._names:
             return 0
-        return self.tensors.get_slice(self._names[last]).get_shape()[0]
+        return self.tensors.get_slice(self._names[last]).shape[0]
 
     def describe(self, directory: Path) -> None:
         """Writes everything but weights and tokenizer: enough to build the model again and fill it with other weights.
 
+        Comes last, for it keeps the checksums of all that stands in the directory, the tokenizer's too.
+
         Args:
             directory: Path. Made if it is missing.
         """
-        directory.mkdir(parents=True, exist_ok=True)
-        digest = atomic.sha256(self.weights)
-        origin = {"name": self.name, "revision": self.revision, "sha256": digest, "has_pooler": self.has_pooler}
-        for path, content in ((_DESCRIPTION, origin), ("config.json", self.raw_config)):
-            atomic.write(directory / path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-        pooling = self.directory / "1_Pooling" / "config.json"
-        if pooling.is_file():
-            (directory / "1_Pooling").mkdir(exist_ok=True)
-            atomic.write(directory / "1_Pooling" / "config.json", pooling.read_bytes())
+        for name in ("config.json", _POOLING):
+            if (self.directory / name).is_file():
+                (directory / name).parent.mkdir(parents=True, exist_ok=True)
+                atomic.write(directory / name, (self.directory / name).read_bytes())
+        files = {path.relative_to(self.directory).as_posix(): path for path in self.files}
+        Origin.write(directory, self.name, self.revision, self.has_pooler, files)
 
     @functools.cached_property
     def pooling(self) -> str | None:
         """How sentence-transformers pools this model's states, "mean" or "cls"; None if the files do not say."""
-        path = self.directory / "1_Pooling" / "config.json"
+        path = self.directory / _POOLING
         if not path.is_file():
             return None
         modes = _read_json(path)
@@ -194,26 +212,25 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _check_files(directory: Path) -> None:
+def _check_files(checkpoint: Checkpoint) -> None:
+    directory = checkpoint.directory
     if not directory.is_dir():
-        received = "a file" if directory.exists() else "nothing"
-        raise CheckpointError(
-            f"{directory}: expected a directory with config.json and {_WEIGHTS}, received {received}."
-        )
-    if not (directory / "config.json").is_file():
+        wanted = f"{directory}: expected a directory with config.json and {_WEIGHTS}, received"
+        if not directory.exists():
+            raise CheckpointError(f"{wanted} nothing.")
+        reason = refused.refusal([directory.name], str(directory.parent))
+        raise CheckpointError(f"{directory}: {reason}" if reason else f"{wanted} a file.")
+    source = checkpoint.name if checkpoint.revision else str(directory)
+    there = checkpoint.weights.is_file()
+    reason = None if there else refused.refusal((path.name for path in directory.iterdir()), source)
+    if not reason and not (directory / "config.json").is_file():
         raise CheckpointError(f"{directory}: expected a config.json beside the weights; there is none.")
-    if (directory / _WEIGHTS).is_file():
+    if there:
         return
-    pickles = sorted({path.name for pattern in _PICKLES for path in directory.glob(pattern)})
-    if pickles:
-        raise CheckpointError(
-            f"{directory}: refused to read {', '.join(pickles)}: pickle files run code when they are opened. Convert "
-            'the checkpoint once, where PyTorch is installed and you trust its author:\n  python -c "from transformers '
-            f"import AutoModel; AutoModel.from_pretrained('{directory}').save_pretrained('NEW_DIRECTORY')\""
-        )
-    others = sorted({path.name for pattern in _OTHER_FORMATS for path in directory.glob(pattern)})
-    found = f"; found {', '.join(others)}, which is not supported" if others else ""
-    raise CheckpointError(f"{directory}: expected {_WEIGHTS}{found}.")
+    reason = reason or f"expected {_WEIGHTS}."
+    if checkpoint.revision:  # other kinds were not fetched, so they cannot be named
+        reason += f" If '{source}' has its weights as pickle files only, convert them:\n  {refused.conversion(source)}"
+    raise CheckpointError(f"{directory}: {reason}")
 
 
 def _package_folder(pin: Pin) -> Path | None:
@@ -240,16 +257,5 @@ def _pinned(name: str, pin: Pin) -> Checkpoint:
 
 
 def _from_hub(name: str, revision: str | None, hint: str = "") -> Checkpoint:
-    import huggingface_hub  # slow to import, and not needed for local files
-
-    try:
-        folder = Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=_FILES))
-    except Exception as error:  # noqa: BLE001 - the Hub's client raises whatever its transports raise
-        reason = next(iter(str(error).splitlines()), "")
-        option = f" --revision {revision}" if revision else ""
-        raise CheckpointError(
-            f"'{name}' is neither a local directory nor to be had from the Hugging Face Hub "
-            f"({type(error).__name__}: {reason}).{suggest(name, PINNED)} Where there is a network, run "
-            f"`hf download {name}{option} --local-dir DIRECTORY`, and give that directory.{hint}"
-        ) from None
+    folder = hub.download(name, revision, suggest(name, PINNED) + hint)
     return Checkpoint(folder, name, folder.name)

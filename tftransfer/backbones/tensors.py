@@ -2,17 +2,16 @@
 
 import dataclasses
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-import ml_dtypes  # noqa: F401 - gives NumPy the bfloat16 that safetensors asks it for
 import numpy as np
-import safetensors
 
+from tftransfer.backbones.assign import assign
 from tftransfer.backbones.family import Family, Place
+from tftransfer.backbones.safetensors_files import StoredTensor, TensorFiles
 from tftransfer.errors import CheckpointError
 
-__all__ = ["LoadReport", "collect", "fill", "open_tensors"]
+__all__ = ["LoadReport", "collect", "fill"]
 
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 
@@ -39,30 +38,15 @@ class LoadReport:
         return "; ".join([*parts, self.head] if self.head else parts)
 
 
-def open_tensors(path: Path) -> Any:
-    """Returns an open safetensors file: `keys()`, `get_slice(name)`, `get_tensor(name)`; data is read when asked for.
-
-    Raises:
-        CheckpointError: if the file is truncated or not a safetensors file.
-    """
-    try:
-        return safetensors.safe_open(path, framework="np")
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path}: expected a complete safetensors file, received {path.stat().st_size:,} bytes that are not one "
-            f"({error}). The download was probably cut short: fetch the file again."
-        ) from None
-
-
 def fill(
-    variables: Iterable[Any], family: Family, tensors: Any, kind: str = "", *, partial: bool = False
+    variables: Iterable[Any], family: Family, tensors: TensorFiles, kind: str = "", *, partial: bool = False
 ) -> LoadReport:
     """Assigns to every variable its tensor.
 
     Args:
         variables: Keras variables of the backbone, and of a head.
         family: Family. Whose tables name the tensors.
-        tensors: An open safetensors file.
+        tensors: TensorFiles.
         kind: str. Kind of the head among the variables. Defaults to "": there is none.
         partial: bool. Whether the variables are a part of the model, so that tensors left over are no concern.
             Defaults to False.
@@ -83,33 +67,26 @@ def fill(
             problems.append(f"- {variable.path}: no tensor '{place.name}' in the file")
             continue
         stored = tensors.get_slice(available[place.name])
-        shape = _shape_of(tuple(stored.get_shape()), place)
-        if shape != tuple(variable.shape) or stored.get_dtype() not in _FLOATS:
+        if stored.shape and stored.shape[0] % place.parts == 0:
+            stored = _part(stored, place)
+        shape = stored.shape[::-1] if place.transposed else stored.shape
+        if shape != tuple(variable.shape) or stored.dtype not in _FLOATS:
             expected = f"float {tuple(variable.shape)}"
-            problems.append(f"- {variable.path}: expected {expected}, '{place.name}' is {stored.get_dtype()} {shape}")
-        planned.append((variable, available[place.name], place))
+            problems.append(f"- {variable.path}: expected {expected}, '{place.name}' is {stored.dtype} {shape}")
+        planned.append((variable, stored, place.transposed))
     left_out = [] if partial else sorted(set(available) - used)
     problems += [f"+ {name}: no variable takes this tensor" for name in left_out if not family.is_excused(name)]
     if problems:
         raise CheckpointError("The checkpoint does not fit its config.json:\n" + "\n".join(problems))
-    for variable, name, place in planned:
-        variable.assign(_cut(tensors.get_tensor(name), place))
+    for variable, stored, transposed in planned:
+        assign(variable, stored, transposed=transposed)
     return LoadReport(tuple(variable.path for variable, _, _ in planned), tuple(left_out))
 
 
-def _shape_of(stored: tuple[int, ...], place: Place) -> tuple[Any, ...]:
-    """Returns the shape of the variable whose numbers are at a place of a tensor of this shape."""
-    rows = stored[0] / place.parts if place.parts > 1 and stored else None
-    shape = stored if rows is None else (int(rows) if rows.is_integer() else rows, *stored[1:])
-    return shape[::-1] if place.transposed else shape
-
-
-def _cut(tensor: np.ndarray, place: Place) -> np.ndarray:
-    """Returns the numbers at a place of a tensor, as the variable has them."""
-    if place.parts > 1:
-        rows = len(tensor) // place.parts
-        tensor = tensor[place.part * rows : (place.part + 1) * rows]
-    return np.asarray(tensor.T if place.transposed else tensor, "float32")
+def _part(stored: StoredTensor, place: Place) -> StoredTensor:
+    """Returns the rows of a tensor that are at a place."""
+    rows = stored.shape[0] // place.parts
+    return stored.rows(place.part * rows, (place.part + 1) * rows)
 
 
 def collect(variables: Iterable[Any], family: Family, kind: str = "") -> dict[str, np.ndarray]:

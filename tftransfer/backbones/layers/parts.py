@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from tftransfer.backbones.initializers import TruncatedNormal
 from tftransfer.backbones.transformer import TransformerConfig
 
 __all__ = ["dense", "initializer", "norm"]
@@ -11,7 +12,7 @@ __all__ = ["dense", "initializer", "norm"]
 
 def initializer(config: TransformerConfig) -> keras.initializers.Initializer:
     """Returns how freshly made kernels and tables begin."""
-    return keras.initializers.TruncatedNormal(stddev=config.initializer_range)
+    return TruncatedNormal(stddev=config.initializer_range)
 
 
 def dense(

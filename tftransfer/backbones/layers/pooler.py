@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from tftransfer.backbones.initializers import TruncatedNormal
+
 __all__ = ["Pooler"]
 
 
@@ -29,7 +31,7 @@ class Pooler(keras.layers.Layer):
         self.dense = keras.layers.Dense(
             hidden_size,
             activation="tanh",
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=initializer_range),
+            kernel_initializer=TruncatedNormal(stddev=initializer_range),
             dtype=self.dtype_policy,
             name="dense",
         )

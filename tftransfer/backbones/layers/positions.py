@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from tftransfer.backbones.initializers import TruncatedNormal
+
 __all__ = ["RelativeBias", "default_position_ids", "distances", "rotate", "rotations"]
 
 
@@ -110,7 +112,7 @@ class RelativeBias(keras.layers.Layer):
     def build(self, *shapes: Any) -> None:
         self.embeddings = self.add_weight(
             (self.buckets, self.num_heads),
-            initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
+            initializer=TruncatedNormal(stddev=self.initializer_range),
             name="embeddings",
         )
 
