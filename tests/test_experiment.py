@@ -59,6 +59,7 @@ def test_the_run_directory_holds_what_its_readme_says(run: Path) -> None:
     assert {entry.name for entry in run.iterdir()} == expected
     assert json.loads((run / "status.json").read_text())["status"] == "complete"
     assert json.loads((run / "task.json").read_text())["labels"] == ["late", "refund"]
+    assert json.loads((run / "load_report.json").read_text())["fresh"] == ["head/logits/kernel", "head/logits/bias"]
     assert json.loads((run / "data.json").read_text())["train"]["examples"] == 64
     assert {"tensorflow", "keras", "tftransfer"} <= set(json.loads((run / "environment.json").read_text()))
     assert list((run / "logs").rglob("events.out.tfevents.*"))

@@ -59,6 +59,7 @@ def fit(
     checkpoint = Checkpoint.find(experiment.model.checkpoint, experiment.model.revision)
     with distribution(experiment.distribution.name, experiment.distribution.devices).scope():
         model = _build(experiment, checkpoint, task)
+    note(f"{checkpoint.name}: {model.load_report}")
     encoded = {name: model.encode(part, training=name == "train") for name, part in splits.examples.items()}
     _describe_data(splits, encoded)
     if dry_run:
@@ -209,6 +210,8 @@ def _write_inputs(
     resolved = config.to_dict(experiment)
     resolved["model"] |= {"max_length": model.max_length, "revision": model.checkpoint.revision or None}
     atomic.write(directory.config, yaml_file.dump(resolved))
+    if model.load_report is not None:
+        directory.write("load_report", dataclasses.asdict(model.load_report))
     directory.write("task", {"name": model.task.name, **dataclasses.asdict(model.task)})  # type: ignore[call-overload]
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     directory.write("environment", {"python": platform.python_version(), "platform": platform.platform(), **versions})

@@ -3,6 +3,7 @@
 config.yaml          the resolved config
 status.json          running, complete, interrupted or failed; when
 task.json            the task with its labels
+load_report.json     which variables the checkpoint filled, which are fresh, what of it was left out
 environment.json     versions and platform
 data.json            files, rows, fingerprints, truncated share
 quarantine.jsonl     rows that were skipped, if any were
