@@ -19,7 +19,8 @@ def head_hints(checkpoint: Checkpoint, kind: str) -> HeadHints:
     the family's own head.
     """
     config, head = checkpoint.config, checkpoint.family.head(kind, checkpoint.raw_config)
-    numbers: dict[str, Any] = {"dropout": config.classifier_dropout, "initializer_range": config.initializer_range}
+    dropout = getattr(config, head.dropout if head else "classifier_dropout")
+    numbers: dict[str, Any] = {"dropout": dropout, "initializer_range": config.initializer_range}
     if head is None or (checkpoint.pooling and not checkpoint.has_head(kind)):
         pooled = "pooler" if checkpoint.has_pooler else "cls"
         return HeadHints(checkpoint.pooling or pooled, **numbers)

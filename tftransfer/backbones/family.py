@@ -39,6 +39,7 @@ class Head:
             None: there is no hidden layer.
         norm: bool. Whether the hidden layer is normalised. Defaults to False.
         hidden_bias: bool. Whether the hidden layer has a bias. Defaults to True.
+        dropout: str. Field of `TransformerConfig` with the head's dropout rate. Defaults to "classifier_dropout".
     """
 
     modules: Mapping[str, str]
@@ -46,6 +47,7 @@ class Head:
     activation: str | None = None
     norm: bool = False
     hidden_bias: bool = True
+    dropout: str = "classifier_dropout"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Family:
         architecture: str. How the family's class names begin, such as "Bert".
         prefix: str. What task classes put before the encoder's tensor names, such as "bert.".
         fields: dict. `config.json` key -> (`TransformerConfig` field, default for files that leave the key out).
+        aliases: dict. Another `config.json` key -> the one of `fields` that it stands for.
         fixed: dict. `config.json` key -> the values we implement; another value is refused, never guessed around.
         modules: sequence of (regular expression over a variable's path without its last part, replacement). The
             first match gives the tensor's module; the last part (kernel, gamma ...) follows from a table. A module that
@@ -104,6 +107,7 @@ class Family:
     architecture: ClassVar[str]
     prefix: ClassVar[str]
     fields: ClassVar[Mapping[str, tuple[str, Any]]]
+    aliases: ClassVar[Mapping[str, str]] = {}
     fixed: ClassVar[Mapping[str, Sequence[Any]]] = {}
     modules: ClassVar[Sequence[tuple[str, str]]]
     heads: ClassVar[Mapping[str, Head]] = {}
@@ -123,6 +127,7 @@ class Family:
         Raises:
             CheckpointError: for a value that is not implemented or not of the field's type.
         """
+        raw = {self.aliases.get(key, key): value for key, value in raw.items()}
         for key, known in self.fixed.items():
             if raw.get(key) is not None and raw[key] not in known:
                 raise CheckpointError(
@@ -130,7 +135,7 @@ class Family:
                     "for this family. Loading it as if it were that would give wrong numbers."
                 )
         values = {field: raw.get(key, default) for key, (field, default) in self.fields.items()}
-        if values["classifier_dropout"] is None:
+        if values.get("classifier_dropout") is None:
             values["classifier_dropout"] = values["hidden_dropout"]
         values |= self.extras(raw)
         keys = {field: key for key, (field, _) in self.fields.items()}

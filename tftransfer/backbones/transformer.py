@@ -106,7 +106,8 @@ class TransformerConfig:
         classifier_dropout: float. Dropout rate that the checkpoint asks of a head.
         initializer_range: float. Standard deviation of freshly made kernels.
         pad_token_id: int or None. Id of the padding token, if there is one.
-        embedding_size: int. Width of the embedding tables, projected to `hidden_size`. Defaults to None: the same.
+        embedding_size: int. Width of the embedding tables, projected to `hidden_size` even where it is the same.
+            Defaults to None: `hidden_size`, and no projection.
         learned_positions: bool. Whether there is a position table. Defaults to True.
         position_offset: int. Row of the first position. 0 counts from the row's start; otherwise tokens are counted,
             padding apart (RoBERTa). Defaults to 0.
@@ -175,8 +176,9 @@ class TransformerConfig:
     @property
     def layer_order(self) -> list[int]:
         """For each step through the encoder, which of its layers it goes through."""
-        groups = self.num_groups or self.num_layers
-        return [n * groups // self.num_layers for n in range(self.num_layers)]
+        # As transformers rounds it where groups do not divide layers: 18 layers in 14 groups show the difference.
+        steps = self.num_layers / (self.num_groups or self.num_layers)
+        return [int(n / steps) for n in range(self.num_layers)]
 
     @property
     def embedding_width(self) -> int:

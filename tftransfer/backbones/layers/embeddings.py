@@ -19,7 +19,7 @@ class TransformerEmbeddings(keras.layers.Layer):
 
     Args:
         config: TransformerConfig, or the dict of one. Which tables there are, how wide they are, and whether the sum is
-            projected to another width at the end (ALBERT: Lan et al., 2020).
+            projected to the layers' width at the end (ALBERT: Lan et al., 2020).
 
     Call arguments:
         input_ids: int tensor `(batch, length)`.
@@ -50,7 +50,7 @@ class TransformerEmbeddings(keras.layers.Layer):
             self.tables.append(self.task_type_embeddings)
         self.layer_norm = norm(config, "layer_norm", self.dtype_policy)
         self.hidden_dropout = keras.layers.Dropout(config.hidden_dropout, dtype=self.dtype_policy, name="dropout")
-        if config.embedding_width != config.hidden_size:
+        if config.embedding_size is not None:
             self.projection = dense(config, config.hidden_size, "projection", self.dtype_policy)
 
     def _table(self, name: str, rows: int) -> keras.layers.Embedding:
@@ -67,7 +67,7 @@ class TransformerEmbeddings(keras.layers.Layer):
             table.build(input_ids_shape)
         width = (*input_ids_shape, self.config.embedding_width)
         self.layer_norm.build(width)
-        if self.config.embedding_width != self.config.hidden_size:
+        if self.config.embedding_size is not None:
             self.projection.build(width)
 
     def call(
@@ -92,7 +92,7 @@ class TransformerEmbeddings(keras.layers.Layer):
         if config.task_type_vocab_size:
             hidden = hidden + self.task_type_embeddings(ops.zeros_like(input_ids))
         hidden = self.hidden_dropout(self.layer_norm(hidden), training=dropout_is_active(self, training))
-        if config.embedding_width != config.hidden_size:
+        if config.embedding_size is not None:
             hidden = self.projection(hidden)
         return hidden, ops.convert_to_tensor(self.word_embeddings.embeddings)
 
