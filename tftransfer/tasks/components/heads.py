@@ -159,7 +159,7 @@ class MaskedLMHead(_Head):
 
     Args:
         tied: bool. Whether a word's logit comes of its row in the table of word embeddings; otherwise of a decoder of
-            the head's own. Defaults to True.
+            the head's own, with a bias of its own. Defaults to True.
         **options: `dropout`, `initializer_range` and `hidden`; see `_Head`.
 
     Call arguments:
@@ -178,14 +178,14 @@ class MaskedLMHead(_Head):
     def build(self, hidden_shape: tuple[int | None, ...], words_shape: tuple[Any, ...]) -> None:
         vocabulary, width = words_shape
         self._build_hidden(hidden_shape[-1], width)  # type: ignore[arg-type]
-        self.bias = self.add_weight((vocabulary,), initializer="zeros", name="bias")
-        if not self.tied:
-            self.decoder = self._dense("decoder", width, vocabulary, use_bias=False)
+        if self.tied:
+            self.bias = self.add_weight((vocabulary,), initializer="zeros", name="bias")
+        else:
+            self.decoder = self._dense("decoder", width, vocabulary)
 
     def call(self, hidden: Any, words: Any, training: bool | None = None) -> Any:
         features = self._features(hidden, training)
-        logits = ops.matmul(features, ops.transpose(words)) if self.tied else self.decoder(features)
-        return logits + self.bias
+        return ops.matmul(features, ops.transpose(words)) + self.bias if self.tied else self.decoder(features)
 
     def compute_output_shape(self, hidden_shape: tuple[Any, ...], words_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (*hidden_shape[:-1], words_shape[0])
