@@ -94,17 +94,6 @@ def test_no_architectures(make_checkpoint: Make, expected: np.ndarray) -> None:
     np.testing.assert_array_equal(last_hidden_state(load(directory)), expected)
 
 
-def test_defaults_of_absent_fields_are_those_of_transformers(make_checkpoint: Make) -> None:
-    from transformers import BertConfig
-
-    directory = make_checkpoint()
-    (directory / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
-    config, theirs = Checkpoint.find(str(directory)).config, BertConfig()
-    for key, (field, _) in Checkpoint.find(str(directory)).family.fields.items():
-        wanted = theirs.hidden_dropout_prob if key == "classifier_dropout" else getattr(theirs, key)
-        assert getattr(config, field) == wanted, key
-
-
 def test_only_tokenizer_json(make_checkpoint: Make, expected: np.ndarray) -> None:
     from transformers import BertTokenizer
 

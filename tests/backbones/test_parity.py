@@ -10,6 +10,7 @@ from parity import (
     ODD,
     SPECIAL_ODD,
     batch,
+    family_of,
     keys_of,
     pack,
     run,
@@ -115,6 +116,21 @@ def test_every_saved_class(name: str, kind: str, tmp_path: Path) -> None:
     real = slice(None) if kind == "sequence_classification" else inputs["attention_mask"] > 0
     assert logits.shape == theirs.shape
     np.testing.assert_allclose(logits[real], theirs[real], rtol=0, atol=TOLERANCE * max(1, np.abs(theirs[real]).max()))
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if torch_class(name, "ForPreTraining") is not None])
+def test_heads_of_pretraining_are_left_out(name: str, tmp_path: Path) -> None:
+    reference = save(tmp_path, name, "ForPreTraining")
+    check_states(reference, Backbone.from_pretrained(str(tmp_path)), batch(name, types=types_of(name)))
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if "masked_lm" in family_of(name).heads])
+def test_a_vocabulary_head_with_a_table_of_its_own(name: str, tmp_path: Path) -> None:
+    reference = save(tmp_path, name, "masked_lm", tie_word_embeddings=False)
+    inputs = batch(name, types=types_of(name))
+    real = inputs["attention_mask"] > 0
+    logits, theirs = np.asarray(with_head(tmp_path, "masked_lm")(inputs)), run(reference, inputs).logits.numpy()
+    np.testing.assert_allclose(logits[real], theirs[real], rtol=0, atol=TOLERANCE * np.abs(theirs[real]).max())
 
 
 @pytest.mark.parametrize(("name", "fields", "keys"), ODD_ONES)

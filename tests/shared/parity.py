@@ -44,7 +44,28 @@ ODD: dict[str, dict[str, Any]] = {
 }
 # model_type -> keys of its config.json that its tiny checkpoints need, and odd ones of its own.
 SPECIAL: dict[str, dict[str, Any]] = {}
-SPECIAL_ODD: dict[str, dict[str, dict[str, Any]]] = {}
+SPECIAL_ODD: dict[str, dict[str, dict[str, Any]]] = {
+    "albert": {
+        "embeddings as wide as layers": {"embedding_size": 32},
+        "narrow embeddings": {"embedding_size": 12},
+        "two groups for three layers": {"num_hidden_groups": 2},
+        "more groups than layers": {"num_hidden_groups": 4},
+        "groups that do not divide layers": {"num_hidden_layers": 18, "num_hidden_groups": 14},
+    },
+    "distilbert": {
+        "sinusoidal positions": {"sinusoidal_pos_embds": True},
+        "an epsilon that is not read": {"layer_norm_eps": 1e-3},
+    },
+    "electra": {
+        "embeddings as wide as layers": {"embedding_size": 32},
+        "narrow embeddings": {"embedding_size": 12},
+    },
+    "ernie": {
+        "task types": {"use_task_id": True},
+        "five task types": {"use_task_id": True, "task_type_vocab_size": 5},
+        "task types that are not used": {"use_task_id": False, "task_type_vocab_size": 5},
+    },
+}
 
 
 def family_of(name: str) -> Family:
@@ -68,8 +89,8 @@ def torch_config(name: str, fields: dict[str, Any] | None = None, **keys: Any) -
 
 
 def torch_class(name: str, kind: str) -> Any:
-    """Returns transformers' class for a kind of head, None if there is none."""
-    return getattr(transformers, family_of(name).architecture + ARCHITECTURES[kind], None)
+    """Returns transformers' class for a kind of head, or with that ending; None if there is none."""
+    return getattr(transformers, family_of(name).architecture + ARCHITECTURES.get(kind, kind), None)
 
 
 def save(directory: Path, name: str, kind: str = "", fields: dict[str, Any] | None = None, **keys: Any) -> Any:

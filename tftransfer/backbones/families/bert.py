@@ -1,5 +1,8 @@
 """BERT (Devlin et al., 2019, https://arxiv.org/abs/1810.04805), and the many checkpoints of its type."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from tftransfer import registry
 from tftransfer.backbones.family import Family, Head
 
@@ -32,7 +35,7 @@ class Bert(Family):
         "add_cross_attention": (False,),
         "chunk_size_feed_forward": (0,),
     }
-    modules = (
+    modules: ClassVar[Sequence[tuple[str, str]]] = (
         (r"embeddings/layer_norm", r"embeddings.LayerNorm"),
         (r"embeddings/(\w+)", r"embeddings.\1"),
         (r"encoder/layer_(\d+)/attention/(query|key|value)", r"encoder.layer.\1.attention.self.\2"),
@@ -58,4 +61,4 @@ class Bert(Family):
             norm=True,
         ),
     }
-    unused = (r"cls\.seq_relationship\.", r"embeddings\.position_ids$", r"pooler\.")
+    unused: ClassVar[Sequence[str]] = (r"cls\.seq_relationship\.", r"embeddings\.position_ids$", r"pooler\.")
