@@ -2,7 +2,7 @@
 
 from tftransfer import registry
 from tftransfer.backbones.families.bert import Bert
-from tftransfer.backbones.family import Family, Head
+from tftransfer.backbones.family import Family, Head, Known
 
 
 @registry.backbones.register("albert")
@@ -62,3 +62,8 @@ class Albert(Family):
         ),
     }
     unused = (r"sop_classifier\.", r"embeddings\.position_ids$", r"pooler\.")
+    checkpoints = (
+        Known("albert/albert-base-v2", 11.7, "English", "Apache-2.0"),
+        Known("albert/albert-large-v2", 17.7, "English", "Apache-2.0"),
+        Known("albert/albert-xxlarge-v2", 222.6, "English", "Apache-2.0"),
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tftransfer import registry
-from tftransfer.backbones.family import Family, Head
+from tftransfer.backbones.family import Family, Head, Known
 
 
 @registry.backbones.register("bert")
@@ -62,3 +62,16 @@ class Bert(Family):
         ),
     }
     unused: ClassVar[Sequence[str]] = (r"cls\.seq_relationship\.", r"embeddings\.position_ids$", r"pooler\.")
+    checkpoints: ClassVar[Sequence[Known]] = (
+        Known("google/bert_uncased_L-2_H-128_A-2", 4.4, "English", "Apache-2.0"),
+        Known("sentence-transformers/all-MiniLM-L6-v2", 22.7, "English", "Apache-2.0"),
+        Known("BAAI/bge-small-en-v1.5", 33.4, "English", "MIT"),
+        Known("hfl/rbt3", 38.5, "Chinese", "Apache-2.0"),
+        Known("google-bert/bert-base-chinese", 102.3, "Chinese", "Apache-2.0"),
+        Known("hfl/chinese-macbert-base", 102.3, "Chinese", "Apache-2.0"),
+        Known("hfl/chinese-roberta-wwm-ext", 102.3, "Chinese", "Apache-2.0"),
+        Known("google-bert/bert-base-cased", 108.3, "English", "Apache-2.0"),
+        Known("google-bert/bert-base-uncased", 109.5, "English", "Apache-2.0"),
+        Known("intfloat/multilingual-e5-small", 117.7, "100 languages", "MIT"),
+        Known("google-bert/bert-base-multilingual-cased", 177.9, "104 languages", "Apache-2.0"),
+    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tftransfer import registry
-from tftransfer.backbones.family import Family, Head
+from tftransfer.backbones.family import Family, Head, Known
 
 
 @registry.backbones.register("distilbert")
@@ -58,6 +58,11 @@ class DistilBert(Family):
         ),
     }
     unused = (r"embeddings\.position_ids$",)
+    checkpoints = (
+        Known("distilbert/distilbert-base-cased", 65.2, "English", "Apache-2.0"),
+        Known("distilbert/distilbert-base-uncased", 66.4, "English", "Apache-2.0"),
+        Known("distilbert/distilbert-base-multilingual-cased", 134.7, "104 languages", "Apache-2.0"),
+    )
 
     def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         # The reference has its epsilon in the code: a config.json has no say.

@@ -5,7 +5,7 @@ from typing import Any
 
 from tftransfer import registry
 from tftransfer.backbones.families.bert import Bert
-from tftransfer.backbones.family import Head
+from tftransfer.backbones.family import Head, Known
 
 
 @registry.backbones.register("electra")
@@ -39,6 +39,11 @@ class Electra(Bert):
         ),
     }
     unused = (r"discriminator_predictions\.", r"embeddings\.position_ids$")
+    checkpoints = (
+        Known("hfl/chinese-electra-180g-small-discriminator", 12.3, "Chinese", "Apache-2.0"),
+        Known("google/electra-small-discriminator", 13.5, "English", "Apache-2.0"),
+        Known("google/electra-base-discriminator", 108.9, "English", "Apache-2.0"),
+    )
 
     def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         widths = [raw.get(key, self.fields[key][1]) for key in ("embedding_size", "hidden_size")]

@@ -5,6 +5,7 @@ from typing import Any
 
 from tftransfer import registry
 from tftransfer.backbones.families.roberta import Roberta
+from tftransfer.backbones.family import Known
 from tftransfer.backbones.transformer import RelativeBias
 
 
@@ -32,6 +33,7 @@ class MPNet(Roberta):
         (r"pooler/dense", r"pooler.dense"),
     )
     unused = (r"embeddings\.position_ids$", r"pooler\.")
+    checkpoints = (Known("sentence-transformers/all-mpnet-base-v2", 109.5, "English", "Apache-2.0"),)
 
     def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         # Positions begin behind row 1 whatever the padding token is: the reference has it in the code.

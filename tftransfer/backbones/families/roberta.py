@@ -5,7 +5,7 @@ from typing import Any
 
 from tftransfer import registry
 from tftransfer.backbones.families.bert import Bert
-from tftransfer.backbones.family import Head
+from tftransfer.backbones.family import Head, Known
 
 
 @registry.backbones.register("roberta")
@@ -31,6 +31,12 @@ class Roberta(Bert):
         ),
     }
 
+    checkpoints = (
+        Known("distilbert/distilroberta-base", 82.1, "English", "Apache-2.0"),
+        Known("FacebookAI/roberta-base", 124.6, "English", "MIT"),
+        Known("FacebookAI/roberta-large", 355.4, "English", "MIT"),
+    )
+
     def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         padding = raw.get("pad_token_id", 1)
         return {"position_offset": padding + 1 if isinstance(padding, int) else padding}
@@ -42,6 +48,10 @@ class XLMRoberta(Roberta):
 
     architecture = "XLMRoberta"
     fields = {**Roberta.fields, "vocab_size": ("vocab_size", 30522)}
+    checkpoints = (
+        Known("FacebookAI/xlm-roberta-base", 278.0, "100 languages", "MIT"),
+        Known("FacebookAI/xlm-roberta-large", 559.9, "100 languages", "MIT"),
+    )
 
 
 @registry.backbones.register("camembert")
@@ -50,3 +60,4 @@ class Camembert(Roberta):
 
     architecture = "Camembert"
     fields = {**Roberta.fields, "vocab_size": ("vocab_size", 30522)}
+    checkpoints = (Known("almanach/camembert-base", 110.6, "French", "MIT"),)
