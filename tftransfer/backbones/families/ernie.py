@@ -13,7 +13,7 @@ class Ernie(Bert):
 
     architecture = "Ernie"
     prefix = "ernie."
-    checkpoints = ()
+    checkpoints = ()  # BERT's are not of this type
     fixed = {**Bert.fixed, "use_task_id": (False, True)}
 
     def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:

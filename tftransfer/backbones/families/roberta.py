@@ -1,7 +1,7 @@
 """RoBERTa (Liu et al., 2019, https://arxiv.org/abs/1907.11692), XLM-R (Conneau et al., 2020) and CamemBERT."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from tftransfer import registry
 from tftransfer.backbones.families.bert import Bert
@@ -31,7 +31,7 @@ class Roberta(Bert):
         ),
     }
 
-    checkpoints = (
+    checkpoints: ClassVar[Sequence[Known]] = (
         Known("distilbert/distilroberta-base", 82.1, "English", "Apache-2.0"),
         Known("FacebookAI/roberta-base", 124.6, "English", "MIT"),
         Known("FacebookAI/roberta-large", 355.4, "English", "MIT"),
