@@ -102,6 +102,9 @@ class Family:
         renamed: sequence of (regular expression over tensor names, replacement). Older spellings.
         checkpoints: sequence of `Known`. From the smallest to the largest.
         packing: bool. Whether several texts in a row are as if alone. Defaults to True.
+        tokenizer: str. The kind that its checkpoints usually have: "WordPiece", "byte-level BPE", "BPE" or "Unigram".
+        context: int or None. Tokens that its checkpoints usually take. Defaults to None: as many as a `config.json`
+            that does not say.
     """
 
     architecture: ClassVar[str]
@@ -120,6 +123,8 @@ class Family:
 
     checkpoints: ClassVar[Sequence[Known]] = ()
     packing: ClassVar[bool] = True
+    tokenizer: ClassVar[str]
+    context: ClassVar[int | None] = None
 
     def config(self, raw: Mapping[str, Any]) -> TransformerConfig:
         """Returns the numbers of a `config.json`.

@@ -62,6 +62,7 @@ class Bert(Family):
         ),
     }
     unused: ClassVar[Sequence[str]] = (r"cls\.seq_relationship\.", r"embeddings\.position_ids$", r"pooler\.")
+    tokenizer: ClassVar[str] = "WordPiece"
     checkpoints: ClassVar[Sequence[Known]] = (
         Known("google/bert_uncased_L-2_H-128_A-2", 4.4, "English", "Apache-2.0"),
         Known("sentence-transformers/all-MiniLM-L6-v2", 22.7, "English", "Apache-2.0"),

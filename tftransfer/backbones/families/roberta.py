@@ -10,7 +10,7 @@ from tftransfer.backbones.family import Head, Known
 
 @registry.backbones.register("roberta")
 class Roberta(Bert):
-    """BERT with positions counted from behind the padding token's, and a two-layer classifier on the first token."""
+    """BERT with positions that count tokens only, and a two-layer classifier on the first token."""
 
     architecture = "Roberta"
     prefix = "roberta."
@@ -30,7 +30,7 @@ class Roberta(Bert):
             norm=True,
         ),
     }
-
+    tokenizer = "byte-level BPE"
     checkpoints: ClassVar[Sequence[Known]] = (
         Known("distilbert/distilroberta-base", 82.1, "English", "Apache-2.0"),
         Known("FacebookAI/roberta-base", 124.6, "English", "MIT"),
@@ -48,6 +48,7 @@ class XLMRoberta(Roberta):
 
     architecture = "XLMRoberta"
     fields = {**Roberta.fields, "vocab_size": ("vocab_size", 30522)}
+    tokenizer = "Unigram"
     checkpoints = (
         Known("FacebookAI/xlm-roberta-base", 278.0, "100 languages", "MIT"),
         Known("FacebookAI/xlm-roberta-large", 559.9, "100 languages", "MIT"),
@@ -60,4 +61,5 @@ class Camembert(Roberta):
 
     architecture = "Camembert"
     fields = {**Roberta.fields, "vocab_size": ("vocab_size", 30522)}
+    tokenizer = "Unigram"
     checkpoints = (Known("almanach/camembert-base", 110.6, "French", "MIT"),)
