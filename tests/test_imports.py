@@ -19,6 +19,7 @@ FLOORS = [
     {"experiment"},
     {"cli"},
 ]
+COMMAND = "from tftransfer.cli.main import main; main({!r}, standalone_mode=False)"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -72,10 +73,12 @@ def test_public_names_are_sorted_and_there() -> None:
     "code",
     [
         "import tftransfer",
-        "from tftransfer.cli.main import main; main(['--help'], standalone_mode=False)",
-        "from tftransfer.cli.main import main; main(['fit', '--help'], standalone_mode=False)",
-        "from tftransfer.cli.main import main; main(['list'], standalone_mode=False)",
-        "from tftransfer.cli.main import main; main(['show', 'configs/quickstart.yaml'], standalone_mode=False)",
+        COMMAND.format(["--help"]),
+        COMMAND.format(["fit", "--help"]),
+        COMMAND.format(["list"]),
+        COMMAND.format(["list", "backbones"]),
+        COMMAND.format(["show", "configs/quickstart.yaml"]),
+        COMMAND.format(["show", "sentence-transformers/all-MiniLM-L6-v2"]),
     ],
 )
 def test_light_things_load_no_tensorflow(code: str) -> None:
