@@ -130,9 +130,9 @@ def test_a_fine_tuned_run_is_still_a_run(show: Show, tiny_checkpoint: Path, tmp_
 def test_an_unknown_name_gets_a_suggestion(show: Show, hub: list[dict[str, Any]], name: str, nearest: str) -> None:
     code, output, error = show(name)
     assert (code, output) == (1, "")
-    assert f"'{name}' is neither a local file or directory nor to be had from the Hugging Face Hub" in error
+    assert f"'{name}' is neither a local directory nor to be had from the Hugging Face Hub" in error
     assert f"Did you mean '{nearest}'?" in error
-    assert f"hf download {name} config.json" in error
+    assert f"hf download {name} --local-dir" in error
 
 
 def test_a_family_that_is_not_supported(show: Show, tmp_path: Path) -> None:

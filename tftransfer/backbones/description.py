@@ -3,17 +3,16 @@
 import dataclasses
 import difflib
 import inspect
-import os
 from pathlib import Path
 from typing import Any
 
 from tftransfer import registry
 from tftransfer.backbones import checkpoint as checkpoints
+from tftransfer.backbones import hub
 from tftransfer.backbones.checkpoint import PINNED, Checkpoint
 from tftransfer.backbones.family import ARCHITECTURES, Family, Known
 from tftransfer.backbones.size import parameters
 from tftransfer.backbones.transformer import TransformerConfig
-from tftransfer.errors import CheckpointError
 
 __all__ = ["describe", "families", "find_config", "has_pooler", "known_checkpoints", "long_inputs"]
 
@@ -120,25 +119,8 @@ def find_config(name: str) -> Checkpoint:
     folder = checkpoints._package_folder(pin) if pin else None
     if pin and folder:
         return Checkpoint(folder, name, pin.revision)
-    folder = _from_hub(name, pin.revision if pin else None)
+    folder = hub.download_config(name, pin.revision if pin else None, _suggestion(name))
     return Checkpoint(folder, name, folder.name)
-
-
-def _from_hub(name: str, revision: str | None) -> Path:
-    import huggingface_hub  # slow to import, and not needed for local files
-
-    try:
-        # False, for None would look for a token in files too.
-        token = os.environ.get("HF_TOKEN") or False
-        folder = huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=["config.json"], token=token)
-    except Exception as error:  # noqa: BLE001 - the Hub's client raises whatever its transports raise
-        reason = next(iter(str(error).splitlines()), "")
-        raise CheckpointError(
-            f"'{name}' is neither a local file or directory nor to be had from the Hugging Face Hub "
-            f"({type(error).__name__}: {reason}).{_suggestion(name)} Where there is a network, run `hf download {name} "
-            "config.json --local-dir DIRECTORY`, and give that directory."
-        ) from None
-    return Path(folder)
 
 
 def _suggestion(name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tftransfer.backbones.safetensors_files import INDEX
 from tftransfer.errors import CheckpointError
 
-__all__ = ["SMALL_FILES", "download"]
+__all__ = ["SMALL_FILES", "download", "download_config"]
 
 SMALL_FILES = (
     "config.json",
@@ -48,13 +48,25 @@ def download(name: str, revision: str | None, hint: str = "") -> Path:
         if not (folder / "model.safetensors").is_file():
             folder = _fetch(name, folder.name, [*SMALL_FILES, INDEX, "model-*.safetensors"])
     except Exception as error:  # noqa: BLE001 - the Hub's client raises whatever its transports raise
-        option = f" --revision {revision}" if revision else ""
-        raise CheckpointError(
-            f"'{name}' is neither a local directory nor to be had from the Hugging Face Hub "
-            f"({type(error).__name__}: {_without_tokens(_first_line(error))}). Where there is a network, run "
-            f"`hf download {name}{option} --local-dir DIRECTORY`, and give that directory.{hint}"
-        ) from None
+        raise _unavailable(error, name, revision, hint) from None
     return folder
+
+
+def download_config(name: str, revision: str | None, hint: str = "") -> Path:
+    """Returns a directory that holds `config.json` at least; nothing else is fetched. As `download` otherwise."""
+    try:
+        return _fetch(name, revision, ["config.json"])
+    except Exception as error:  # noqa: BLE001 - the Hub's client raises whatever its transports raise
+        raise _unavailable(error, name, revision, hint) from None
+
+
+def _unavailable(error: Exception, name: str, revision: str | None, hint: str) -> CheckpointError:
+    option = f" --revision {revision}" if revision else ""
+    return CheckpointError(
+        f"'{name}' is neither a local directory nor to be had from the Hugging Face Hub "
+        f"({type(error).__name__}: {_without_tokens(_first_line(error))}). Where there is a network, run "
+        f"`hf download {name}{option} --local-dir DIRECTORY`, and give that directory.{hint}"
+    )
 
 
 def _fetch(name: str, revision: str | None, patterns: list[str]) -> Path:
