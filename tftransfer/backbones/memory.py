@@ -50,9 +50,9 @@ def memory(
 
     Counted is what one of our layers really keeps for its backward pass: the inputs of its products, the sums and
     normalised states, what the activation function needs, attention's probabilities in float32 before and after
-    dropout, and dropout's masks. Calibrated on CPU with TensorFlow 2.21 (`tests/backbones/test_memory.py`): for BERTs of
-    384 x 6 and 768 x 4 with 512 to 4,096 tokens a batch, the sum is 0.93 to 1.06 of the peak of real steps, and with a
-    frozen backbone 0.87 to 1.04; below 200 MB, 60 MB that are not accounted for make it 0.64.
+    dropout, and dropout's masks. Calibrated on CPU, with TensorFlow 2.21 (`tests/backbones/test_memory.py`): for BERTs
+    of 384 x 6 and 768 x 4 with 512 to 4,096 tokens a batch, the sum is 0.93 to 1.06 of the peak of real steps, and with
+    a frozen backbone 0.87 to 1.04; below 200 MB, 60 MB that are not accounted for make it 0.64.
 
     Not counted is what Python, TensorFlow and its graphs take, about 1 GB; the data; and the head, which is next to
     nothing for labels but several times batch_size x length x vocabulary x 4 bytes for words. The sum is of what is
