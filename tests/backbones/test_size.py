@@ -17,6 +17,7 @@ TINY = dataclasses.replace(
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"embedding_size": 4},
+    {"embedding_size": 8},
     {"learned_positions": False, "rotary": Rotary(), "type_vocab_size": 0},
     {"task_type_vocab_size": 3},
     {"relative_bias": RelativeBias(8, 16)},
@@ -50,3 +51,16 @@ def test_every_family_has_the_variables_of_its_backbone(name: str) -> None:
     config = dataclasses.replace(registry.backbones.get(name)().config({}), **sizes)
     assert shapes(config, pooler=False) == made(config, pooler=False)
     assert parameters(config).total == Backbone.assemble(config).count_params()
+
+
+@pytest.mark.parametrize(
+    ("name", "pooler", "published"),
+    [
+        ("bert", True, 109_482_240),  # bert-base-uncased
+        ("distilbert", False, 66_362_880),  # distilbert-base-uncased
+        ("electra", False, 13_483_008),  # electra-small-discriminator, without its head
+        ("albert", True, 222_595_584),  # albert-xxlarge
+    ],
+)
+def test_the_default_config_has_the_published_number(name: str, pooler: bool, published: int) -> None:
+    assert parameters(registry.backbones.get(name)().config({}), pooler).total == published

@@ -103,6 +103,7 @@ class Family:
         checkpoints: sequence of `Known`. From the smallest to the largest.
         packing: bool. Whether several texts in a row are as if alone. Defaults to True.
         tokenizer: str. The kind that its checkpoints usually have: "WordPiece", "byte-level BPE", "BPE" or "Unigram".
+            Defaults to "not stated".
         context: int or None. Tokens that its checkpoints usually take. Defaults to None: as many as a `config.json`
             that does not say.
     """
@@ -123,7 +124,7 @@ class Family:
 
     checkpoints: ClassVar[Sequence[Known]] = ()
     packing: ClassVar[bool] = True
-    tokenizer: ClassVar[str]
+    tokenizer: ClassVar[str] = "not stated"
     context: ClassVar[int | None] = None
 
     def config(self, raw: Mapping[str, Any]) -> TransformerConfig:

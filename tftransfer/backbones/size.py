@@ -85,7 +85,7 @@ def _embeddings(config: TransformerConfig) -> _Named:
         if count:
             yield f"{name}/embeddings", (count, width)
     yield from _norm("layer_norm", width, config.norm_bias)
-    if width != config.hidden_size:
+    if config.embedding_size is not None:
         yield from _dense("projection", width, config.hidden_size)
 
 

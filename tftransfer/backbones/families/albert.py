@@ -62,6 +62,7 @@ class Albert(Family):
         ),
     }
     unused = (r"sop_classifier\.", r"embeddings\.position_ids$", r"pooler\.")
+    tokenizer = "Unigram"
     checkpoints = (
         Known("albert/albert-base-v2", 11.7, "English", "Apache-2.0"),
         Known("albert/albert-large-v2", 17.7, "English", "Apache-2.0"),

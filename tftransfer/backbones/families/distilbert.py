@@ -58,6 +58,7 @@ class DistilBert(Family):
         ),
     }
     unused = (r"embeddings\.position_ids$",)
+    tokenizer = "WordPiece"
     checkpoints = (
         Known("distilbert/distilbert-base-cased", 65.2, "English", "Apache-2.0"),
         Known("distilbert/distilbert-base-uncased", 66.4, "English", "Apache-2.0"),

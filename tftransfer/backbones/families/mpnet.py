@@ -33,6 +33,7 @@ class MPNet(Roberta):
         (r"pooler/dense", r"pooler.dense"),
     )
     unused = (r"embeddings\.position_ids$", r"pooler\.")
+    tokenizer = "WordPiece"
     checkpoints = (Known("sentence-transformers/all-mpnet-base-v2", 109.5, "English", "Apache-2.0"),)
 
     def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:
