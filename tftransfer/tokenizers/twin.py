@@ -1,0 +1,128 @@
+"""Which tokenizers have an exact twin in the graph, and why the others have not. Loads no TensorFlow."""
+
+import functools
+import json
+import unicodedata
+from typing import Any
+
+from tftransfer.tokenizers.fast import FastTokenizer
+
+__all__ = ["byte_of_char", "has_twin", "part_of", "parts_of"]
+
+_INSTEAD = "Export with token ids as input instead."
+
+
+def has_twin(tokenizer: FastTokenizer) -> str | None:
+    """Says whether a tokenizer can be exported, without building anything: takes well under a second.
+
+    Args:
+        tokenizer: `FastTokenizer`.
+
+    Returns:
+        None if `in_graph` builds its twin; otherwise the sentence that says why not.
+    """
+    content = json.loads(tokenizer.to_json())
+    check = _CHECKS.get(tokenizer.kind)
+    if check is None:
+        return (
+            f"Expected a tokenizer of a kind that has an exact twin in the graph ({', '.join(sorted(_CHECKS))}), found "
+            f"{tokenizer.kind}. {_INSTEAD}"
+        )
+    return check(tokenizer, content) or _added_words(content)
+
+
+def parts_of(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Returns the steps of the "normalizer" or "pre_tokenizer" of a `tokenizer.json`, sequences opened."""
+    waiting, steps = [content[name]] if content[name] else [], []
+    while waiting:
+        step = waiting.pop(0)
+        inner = step.get("normalizers", step.get("pretokenizers"))
+        waiting, steps = ([*inner, *waiting], steps) if step["type"] == "Sequence" else (waiting, [*steps, step])
+    return steps
+
+
+def part_of(content: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
+    """Returns the one step of the given type."""
+    return next(step for step in parts_of(content, name) if step["type"] == kind)
+
+
+def _names(steps: list[dict[str, Any]]) -> str:
+    return ", ".join(step["type"] for step in steps) or "none"
+
+
+@functools.cache
+def byte_of_char() -> dict[str, int]:
+    """Returns which byte each of the 256 characters of a byte-level vocabulary stands for."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    moved = [byte for byte in range(256) if byte not in plain]
+    return {chr(byte): byte for byte in plain} | {chr(256 + n): byte for n, byte in enumerate(moved)}
+
+
+def _byte_level(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None:
+    model = content["model"]
+    normalizers, cutters = (parts_of(content, part) for part in ("normalizer", "pre_tokenizer"))
+    if normalizers or _names(cutters) != "ByteLevel" or not cutters[0].get("use_regex", True):
+        return (
+            "Expected a byte-level BPE as GPT-2's: no normalizer, and a ByteLevel pre-tokenizer that splits by itself; "
+            f"found the normalizers {_names(normalizers)} and the pre-tokenizers {_names(cutters)}. {_INSTEAD}"
+        )
+    unusual = [name for name in _UNUSUAL if model.get(name)]
+    if unusual:
+        return f"Expected a plain BPE model, found the options {', '.join(unusual)}. {_INSTEAD}"
+    missing = [char for char in byte_of_char() if char not in model["vocab"]]
+    if missing:
+        return f"Expected all 256 bytes in the vocabulary, found {256 - len(missing)}. {_INSTEAD}"
+    return None
+
+
+_UNUSUAL = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
+
+
+def _added_words(content: dict[str, Any]) -> str | None:
+    added = [token["content"] for token in content["added_tokens"] if not token["special"]]
+    if added:
+        return (
+            f"Expected special tokens only among the added tokens, found {', '.join(map(repr, added[:5]))}: cutting a "
+            "text at added words has no twin in the graph. Put such words into the vocabulary itself."
+        )
+    return None
+
+
+def _wordpiece(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None:
+    model, vocabulary = content["model"], content["model"]["vocab"]
+    parts = [(content[part] or {}).get("type") for part in ("normalizer", "pre_tokenizer")]
+    if parts != ["BertNormalizer", "BertPreTokenizer"]:
+        return (
+            f"Expected a BertNormalizer and a BertPreTokenizer, found {parts[0]} and {parts[1]}: no table over single "
+            f"characters can do what they do. {_INSTEAD}"
+        )
+    prefix = model["continuing_subword_prefix"]
+    if model["unk_token"] not in vocabulary:
+        return f"Expected the unknown token {model['unk_token']!r} in the vocabulary. Repair tokenizer.json."
+    if not prefix or not all(unicodedata.category(char).startswith("P") for char in prefix):
+        return f"Expected a prefix of punctuation (such as '##') on continuing pieces, found {prefix!r}."
+    return _reordered_marks(tokenizer, vocabulary)
+
+
+def _reordered_marks(tokenizer: FastTokenizer, vocabulary: dict[str, int]) -> str | None:
+    """Stripping accents also sorts combining marks, the one thing a table over single characters cannot do.
+
+    It shows only in marks that survive the stripping, and only if the vocabulary has such marks of two classes: a word
+    with any other one is unknown in whichever order.
+    """
+    normalizer = tokenizer.rust.normalizer
+    if normalizer.normalize_str("\u00e9") != "e":
+        return None  # accents stay, and nothing is sorted
+    marks = {
+        char for char in set().union(*vocabulary) if unicodedata.combining(char) and normalizer.normalize_str(char)
+    }
+    if len({unicodedata.combining(mark) for mark in marks}) <= 1:
+        return None
+    shown = ", ".join(f"U+{ord(mark):04X}" for mark in sorted(marks)[:5])
+    return (
+        f"Expected no combining marks that survive the stripping of accents in the vocabulary, found {shown}: "
+        f"their order in a word has no twin in the graph. {_INSTEAD}"
+    )
+
+
+_CHECKS = {"BPE": _byte_level, "WordPiece": _wordpiece}
