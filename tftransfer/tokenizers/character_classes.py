@@ -4,12 +4,11 @@ RE2's own `\\s` is ASCII, and its `\\p{L}` and `\\p{N}` are of another version o
 """
 
 import functools
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import tokenizers
 
-__all__ = ["SEPARATOR", "gpt2_splits"]
+__all__ = ["SEPARATOR", "character_class", "gpt2_splits", "white_space"]
 
 # A non-character that stands between words; the caller sees to it that no text holds one.
 SEPARATOR = "\U0010fffe"
@@ -64,8 +63,24 @@ def _kind(asked: tokenizers.pre_tokenizers.PreTokenizer, char: str) -> str:
     return "space"
 
 
+def character_class(points: Iterable[int]) -> str:
+    """Returns the inside of an RE2 character class of some code points."""
+    run = "".join(map(chr, sorted(points)))
+    return _class([(ord(part[0]), ord(part[-1])) for part in _without_gaps(run)])
+
+
+@functools.cache
+def white_space() -> str:
+    """Returns the inside of an RE2 character class: what Rust calls white space."""
+    split = tokenizers.pre_tokenizers.WhitespaceSplit()
+    return character_class(p for p in range(0x10000) if not 0xD800 <= p < 0xE000 and _cuts(split, chr(p)))
+
+
+def _cuts(split: tokenizers.pre_tokenizers.PreTokenizer, char: str) -> bool:
+    return len(split.pre_tokenize_str(f"a{char}a")) > 1
+
+
 def _class(ranges: list[tuple[int, int]]) -> str:
-    """The inside of a character class."""
     return "".join(f"{_code(first)}-{_code(last)}" for first, last in sorted(ranges))
 
 

@@ -6,11 +6,12 @@ from tftransfer.errors import ExportError
 from tftransfer.tokenizers.byte_level import InGraphByteLevel
 from tftransfer.tokenizers.fast import FastTokenizer
 from tftransfer.tokenizers.twin import has_twin
+from tftransfer.tokenizers.unigram import InGraphUnigram
 from tftransfer.tokenizers.wordpiece import InGraphWordPiece
 
 __all__ = ["in_graph"]
 
-_KINDS = {"BPE": InGraphByteLevel, "WordPiece": InGraphWordPiece}
+_KINDS = {"BPE": InGraphByteLevel, "Unigram": InGraphUnigram, "WordPiece": InGraphWordPiece}
 
 
 def in_graph(tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> tf.Module:

@@ -2,12 +2,14 @@
 
 import functools
 import json
+import re
 import unicodedata
 from typing import Any
 
+from tftransfer.tokenizers.character_classes import white_space
 from tftransfer.tokenizers.fast import FastTokenizer
 
-__all__ = ["byte_of_char", "has_twin", "part_of", "parts_of"]
+__all__ = ["byte_of_char", "has_twin", "part_of", "parts_of", "replacement"]
 
 _INSTEAD = "Export with token ids as input instead."
 
@@ -78,6 +80,53 @@ def _byte_level(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None
 _UNUSUAL = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
 
 
+def _unigram(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None:
+    model, normalizers = content["model"], parts_of(content, "normalizer")
+    cutters = parts_of(content, "pre_tokenizer")
+    if _names(cutters) not in ("Metaspace", "WhitespaceSplit, Metaspace") or not cutters[-1]["split"]:
+        return (
+            "Expected the pre-tokenizer Metaspace, alone or after WhitespaceSplit, cutting at its marks; found "
+            f"{_names(cutters)}. {_INSTEAD}"
+        )
+    if len(cutters) == 2 and cutters[-1]["prepend_scheme"] == "first":
+        return f"Expected a Metaspace that marks every word or none, found prepend_scheme 'first'. {_INSTEAD}"
+    if model["unk_id"] is None or model.get("byte_fallback"):
+        return f"Expected a Unigram model with an unknown token and without byte_fallback. {_INSTEAD}"
+    return _normalizers(normalizers)
+
+
+def _normalizers(parts: list[dict[str, Any]]) -> str | None:
+    names = [part["type"] for part in parts]
+    for n, part in enumerate(parts):
+        sorts = part["type"] in ("NFD", "NFKD") and "StripAccents" in names[n + 1 : n + 2]
+        if not sorts and part["type"] not in _ALONE and replacement(part) is None:
+            return (
+                f"Expected normalizers that treat each character alone, found {part['type']} among {_names(parts)}, "
+                f"which has no exact twin in the graph. {_INSTEAD}"
+            )
+    return None
+
+
+# What these do to a text is what they do to each of its characters (and see `charsmap` on Precompiled).
+_ALONE = ("Lowercase", "Nmt", "Precompiled", "StripAccents")
+
+
+def replacement(part: dict[str, Any]) -> tuple[str, str] | None:
+    """Returns the (RE2 pattern, rewrite) of a normalizer that replaces text, or None if it is none that we know."""
+    if part["type"] == "Replace":
+        pattern = part["pattern"]
+        found = re.escape(pattern["String"]) if "String" in pattern else _PATTERNS.get(pattern["Regex"])
+        return None if found is None else (found, part["content"].replace("\\", "\\\\"))
+    if part["type"] == "Strip":
+        ends = [r"\A[{0}]+"] * part["strip_left"] + [r"[{0}]+\z"] * part["strip_right"]
+        return "|".join(ends).format(white_space()) or r"\z\A.", ""
+    return None
+
+
+# Patterns that mean the same in RE2.
+_PATTERNS = {" {2,}": " {2,}"}
+
+
 def _added_words(content: dict[str, Any]) -> str | None:
     added = [token["content"] for token in content["added_tokens"] if not token["special"]]
     if added:
@@ -125,4 +174,4 @@ def _reordered_marks(tokenizer: FastTokenizer, vocabulary: dict[str, int]) -> st
     )
 
 
-_CHECKS = {"BPE": _byte_level, "WordPiece": _wordpiece}
+_CHECKS = {"BPE": _byte_level, "Unigram": _unigram, "WordPiece": _wordpiece}
