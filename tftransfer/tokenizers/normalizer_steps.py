@@ -12,10 +12,11 @@ import tokenizers
 from tftransfer.tokenizers.assembly import import_tensorflow_text
 from tftransfer.tokenizers.character_classes import SEPARATOR
 from tftransfer.tokenizers.charsmap import grapheme_pattern, whole_graphemes
+from tftransfer.tokenizers.composition import bystanders
 from tftransfer.tokenizers.normalizer_table import single_changes, table_buffer
 from tftransfer.tokenizers.twin import parts_of, replacement
 
-__all__ = ["Graphemes", "Replace", "Table", "normalizer_steps"]
+__all__ = ["Compose", "Graphemes", "Replace", "Table", "normalizer_steps"]
 
 _LONGEST = 5  # bytes of a grapheme that changes as a whole
 
@@ -47,6 +48,24 @@ class Table(tf.Module):
         return self._op.normalize(text)
 
 
+class Compose(tf.Module):
+    """NFC, by TensorFlow Text's op; characters that are too new for Rust are kept from it."""
+
+    def __call__(self, text: tf.Tensor) -> tf.Tensor:
+        parts = separated(text, f"[{bystanders()}]+", rf"{SEPARATOR}\0{SEPARATOR}")
+        inside = tf.ragged.range(parts.row_lengths()).values % 2 == 1
+        composed = import_tensorflow_text().normalize_utf8(tf.where(inside, "", parts.values), "NFC")
+        flat = tf.where(inside, parts.values, composed)
+        return tf.strings.unsorted_segment_join(flat, parts.value_rowids(), parts.nrows())
+
+
+def separated(text: tf.Tensor, pattern: str, rewrite: str) -> tf.RaggedTensor:
+    """Cuts texts at the separators that a rewrite puts in; a text's own separator becomes another non-character."""
+    # To every vocabulary, the two are the same: unknown.
+    text = tf.strings.regex_replace(text, SEPARATOR, "\U0010ffff")
+    return tf.strings.split(tf.strings.regex_replace(text, pattern, rewrite), SEPARATOR)
+
+
 class Graphemes(tf.Module):
     """Replaces the graphemes of several characters that a "Precompiled" normalizer changes as a whole.
 
@@ -61,11 +80,7 @@ class Graphemes(tf.Module):
         self._table = tf.lookup.StaticHashTable(content, default_value="")
 
     def __call__(self, text: tf.Tensor) -> tf.Tensor:
-        # To every vocabulary, the two non-characters are the same: unknown.
-        text = tf.strings.regex_replace(text, SEPARATOR, "\U0010ffff")
-        parts = tf.strings.split(
-            tf.strings.regex_replace(text, grapheme_pattern(), rf"\1{SEPARATOR}\2{SEPARATOR}"), SEPARATOR
-        )
+        parts = separated(text, grapheme_pattern(), rf"\1{SEPARATOR}\2{SEPARATOR}")
         flat = parts.values
         # Separators come in pairs, so that what lies inside of one has an odd place in its row.
         short = (tf.ragged.range(parts.row_lengths()).values % 2 == 1) & (tf.strings.length(flat) <= _LONGEST)
@@ -83,20 +98,26 @@ def normalizer_steps(content: dict[str, Any]) -> Iterator[tf.Module]:
     """
     alone: list[dict[str, Any]] = []  # those that look at each character alone, and so fit into one table
     for part in parts_of(content, "normalizer"):
-        pattern = replacement(part)
-        if pattern is None and part["type"] != "Precompiled":
-            alone.append(part)
-            continue
-        if alone:
+        first = _before(part)
+        if first is not None and alone:
             yield Table(alone)
-        alone = []
-        if pattern is not None:
-            yield Replace(*pattern)
-        else:
-            yield Graphemes(part["precompiled_charsmap"])
+            alone = []
+        if first is not None:
+            yield first
+        if first is None or part["type"] == "Precompiled":
             alone.append(part)
     if alone:
         yield Table(alone)
+
+
+def _before(part: dict[str, Any]) -> tf.Module | None:
+    """Returns what a normalizer does to more than single characters."""
+    if part["type"] == "Precompiled":
+        return Graphemes(part["precompiled_charsmap"])
+    if part["type"] == "NFC":
+        return Compose()
+    pattern = replacement(part)
+    return None if pattern is None else Replace(*pattern)
 
 
 @functools.lru_cache(maxsize=8)

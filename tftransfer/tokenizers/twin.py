@@ -107,15 +107,15 @@ def _normalizers(parts: list[dict[str, Any]]) -> str | None:
     return None
 
 
-# What these do to a text is what they do to each of its characters (and see `charsmap` on Precompiled).
-_ALONE = ("Lowercase", "Nmt", "Precompiled", "StripAccents")
+# What these do to a text is what they do to each of its characters; see `charsmap` on Precompiled, `composition` on NFC.
+_ALONE = ("Lowercase", "NFC", "Nmt", "Precompiled", "StripAccents")
 
 
 def replacement(part: dict[str, Any]) -> tuple[str, str] | None:
     """Returns the (RE2 pattern, rewrite) of a normalizer that replaces text, or None if it is none that we know."""
     if part["type"] == "Replace":
         pattern = part["pattern"]
-        found = re.escape(pattern["String"]) if "String" in pattern else _PATTERNS.get(pattern["Regex"])
+        found = re.escape(pattern["String"]) if "String" in pattern else _known_patterns().get(pattern["Regex"])
         return None if found is None else (found, part["content"].replace("\\", "\\\\"))
     if part["type"] == "Strip":
         ends = [r"\A[{0}]+"] * part["strip_left"] + [r"[{0}]+\z"] * part["strip_right"]
@@ -123,8 +123,9 @@ def replacement(part: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-# Patterns that mean the same in RE2.
-_PATTERNS = {" {2,}": " {2,}"}
+def _known_patterns() -> dict[str, str]:
+    """Returns patterns of the Rust tokenizer, whose `\\s` is Unicode's, with what means the same to RE2."""
+    return {" {2,}": " {2,}", r"\s{2,}|[\n\r\t]": f"[{white_space()}]{{2,}}|[\n\r\t]"}
 
 
 def _added_words(content: dict[str, Any]) -> str | None:

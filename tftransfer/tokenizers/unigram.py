@@ -16,7 +16,7 @@ from tftransfer.tokenizers.twin import part_of, parts_of
 __all__ = ["InGraphUnigram"]
 
 # Scores are rounded to multiples of this.
-_GRAIN = 2.0**-12
+_GRAIN = 2.0**-13
 
 
 class InGraphUnigram(InGraphTokenizer):
@@ -24,7 +24,7 @@ class InGraphUnigram(InGraphTokenizer):
 
     SentencePiece's own op takes whole texts, and adds scores as float32, so that equally good splits, as of "aaaa", are
     told apart by rounding. Here it gets the words that the Rust tokenizer gets, normalized in the graph, and scores
-    that are multiples of 1/4096: their sums are exact, and of equally good splits the first one wins, as in Rust.
+    that are multiples of 1/8192: their sums are exact, and of equally good splits the first one wins, as in Rust.
 
     Two splits of a word that differ in score by less than the rounding, some 1/10000, may change places. No real text
     that we have does that (CONTRIBUTING.md has the figures), and `export` compares both on every text it is given.
