@@ -6,11 +6,11 @@ The normalizer is the identity and adds nothing, so that the op only looks for p
 import struct
 from collections.abc import Iterable
 
-__all__ = ["BPE", "CONTROL", "NORMAL", "UNIGRAM", "UNKNOWN", "sentencepiece_model"]
+__all__ = ["BPE", "CONTROL", "NORMAL", "UNIGRAM", "UNKNOWN", "USER_DEFINED", "sentencepiece_model"]
 
 UNIGRAM, BPE = 1, 2
-# What a piece is: found in texts; what stands for unknown text; never found in any text.
-NORMAL, UNKNOWN, CONTROL = 1, 2, 3
+# What a piece is: found in texts; what stands for unknown text; never found in any text; always taken whole.
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
 
 
 def sentencepiece_model(kind: int, pieces: Iterable[tuple[str, float, int]]) -> bytes:

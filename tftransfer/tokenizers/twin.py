@@ -9,7 +9,7 @@ from typing import Any
 from tftransfer.tokenizers.character_classes import white_space
 from tftransfer.tokenizers.fast import FastTokenizer
 
-__all__ = ["byte_of_char", "has_twin", "part_of", "parts_of", "replacement"]
+__all__ = ["added_words", "byte_of_char", "has_twin", "part_of", "parts_of", "replacement"]
 
 _INSTEAD = "Export with token ids as input instead."
 
@@ -30,7 +30,7 @@ def has_twin(tokenizer: FastTokenizer) -> str | None:
             f"Expected a tokenizer of a kind that has an exact twin in the graph ({', '.join(sorted(_CHECKS))}), found "
             f"{tokenizer.kind}. {_INSTEAD}"
         )
-    return check(tokenizer, content) or _added_words(content)
+    return check(tokenizer, content)
 
 
 def parts_of(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -63,10 +63,10 @@ def byte_of_char() -> dict[str, int]:
 def _byte_level(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None:
     model = content["model"]
     normalizers, cutters = (parts_of(content, part) for part in ("normalizer", "pre_tokenizer"))
-    if normalizers or _names(cutters) != "ByteLevel" or not cutters[0].get("use_regex", True):
+    if any(part["type"] != "NFC" for part in normalizers) or not _splits_as_gpt2(cutters):
         return (
-            "Expected a byte-level BPE as GPT-2's: no normalizer, and a ByteLevel pre-tokenizer that splits by itself; "
-            f"found the normalizers {_names(normalizers)} and the pre-tokenizers {_names(cutters)}. {_INSTEAD}"
+            "Expected a byte-level BPE as GPT-2's: no normalizer but NFC, and a ByteLevel pre-tokenizer that splits by "
+            f"itself; found the normalizers: {_names(normalizers)}, the pre-tokenizers: {_names(cutters)}. {_INSTEAD}"
         )
     unusual = [name for name in _UNUSUAL if model.get(name)]
     if unusual:
@@ -74,7 +74,11 @@ def _byte_level(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None
     missing = [char for char in byte_of_char() if char not in model["vocab"]]
     if missing:
         return f"Expected all 256 bytes in the vocabulary, found {256 - len(missing)}. {_INSTEAD}"
-    return None
+    return _plain_added_words(content, cutters[0]["add_prefix_space"])
+
+
+def _splits_as_gpt2(cutters: list[dict[str, Any]]) -> bool:
+    return _names(cutters) == "ByteLevel" and cutters[0].get("use_regex", True)
 
 
 _UNUSUAL = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
@@ -92,7 +96,7 @@ def _unigram(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None:
         return f"Expected a Metaspace that marks every word or none, found prepend_scheme 'first'. {_INSTEAD}"
     if model["unk_id"] is None or model.get("byte_fallback"):
         return f"Expected a Unigram model with an unknown token and without byte_fallback. {_INSTEAD}"
-    return _normalizers(normalizers)
+    return _normalizers(normalizers) or _no_added_words(content)
 
 
 def _normalizers(parts: list[dict[str, Any]]) -> str | None:
@@ -128,14 +132,45 @@ def _known_patterns() -> dict[str, str]:
     return {" {2,}": " {2,}", r"\s{2,}|[\n\r\t]": f"[{white_space()}]{{2,}}|[\n\r\t]"}
 
 
-def _added_words(content: dict[str, Any]) -> str | None:
-    added = [token["content"] for token in content["added_tokens"] if not token["special"]]
+def added_words(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the added tokens that are cut out of texts: those that are not special."""
+    return [token for token in content["added_tokens"] if not token["special"]]
+
+
+def _no_added_words(content: dict[str, Any]) -> str | None:
+    added = [token["content"] for token in added_words(content)]
     if added:
         return (
             f"Expected special tokens only among the added tokens, found {', '.join(map(repr, added[:5]))}: cutting a "
             "text at added words has no twin in the graph. Put such words into the vocabulary itself."
         )
     return None
+
+
+def _plain_added_words(content: dict[str, Any], prefix: bool) -> str | None:
+    """Byte-level tokenizers may cut at added words, if Rust does so in one plain pass after normalizing."""
+    normalized = bool(content["normalizer"])
+    special = [token["content"] for token in content["added_tokens"] if token["special"]]
+    for token in added_words(content):
+        options = [name for name in ("single_word", "lstrip", "rstrip") if token[name]]
+        if normalized and not token["normalized"]:
+            options.append("not normalized")
+        if prefix:
+            options.append("a space before texts")
+        if any(_overlap(token["content"], other) for other in special):
+            options.append("overlap with a special token")
+        if options:
+            return (
+                f"Expected plain added words, found {token['content']!r} with {', '.join(options)}, which has no twin "
+                f"in the graph. {_INSTEAD}"
+            )
+    return None
+
+
+def _overlap(one: str, two: str) -> bool:
+    """Whether two words can share characters of a text."""
+    ends = any(a.endswith(b[:n]) for a, b in ((one, two), (two, one)) for n in range(1, len(b) + 1))
+    return ends or one in two or two in one
 
 
 def _wordpiece(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None:
@@ -151,7 +186,7 @@ def _wordpiece(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None:
         return f"Expected the unknown token {model['unk_token']!r} in the vocabulary. Repair tokenizer.json."
     if not prefix or not all(unicodedata.category(char).startswith("P") for char in prefix):
         return f"Expected a prefix of punctuation (such as '##') on continuing pieces, found {prefix!r}."
-    return _reordered_marks(tokenizer, vocabulary)
+    return _no_added_words(content) or _reordered_marks(tokenizer, vocabulary)
 
 
 def _reordered_marks(tokenizer: FastTokenizer, vocabulary: dict[str, int]) -> str | None:
