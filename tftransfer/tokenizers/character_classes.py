@@ -22,8 +22,8 @@ _CHUNK = 4096
 def gpt2_splits() -> tuple[tuple[str, str], ...]:
     """Returns (RE2 pattern, rewrite) pairs that, applied in order, put `SEPARATOR` between the words of a text.
 
-    The split of GPT-2 has a look-ahead, which RE2 has not: `\\s+(?!\\S)`, a run of white space leaves its last character
-    to the word that follows. The first pair cuts there, so that the second one can do without.
+    The split of GPT-2 has a look-ahead, which RE2 has not: `\\s+(?!\\S)`, a run of white space leaves its last
+    character to the word that follows. The first pair cuts there, so that the second one can do without.
     """
     ranges: dict[str, list[tuple[int, int]]] = {"letter": [], "number": [], "other": [], "space": []}
     for first, last, kind in _runs():

@@ -1,8 +1,8 @@
 """The "Precompiled" normalizer of SentencePiece models, as the Rust tokenizer applies it.
 
-Rust works on graphemes. One of fewer than six bytes becomes what its shortest beginning in the map becomes, and the rest
-of it is dropped; of any other grapheme, each character is looked up alone. The latter a table over single characters
-can do; what is here finds the former: graphemes that change as a whole.
+Rust works on graphemes. One of fewer than six bytes becomes what its shortest beginning in the map becomes, and the
+rest of it is dropped; of any other grapheme, each character is looked up alone. The latter a table over single
+characters can do; what is here finds the former: graphemes that change as a whole.
 """
 
 import base64

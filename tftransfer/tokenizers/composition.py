@@ -33,7 +33,8 @@ def bystanders() -> str:
 
 def _each(normalizer: tokenizers.normalizers.Normalizer, texts: Iterable[str]) -> list[str]:
     """Normalizes many texts at once; a bar takes part in nothing."""
-    waiting, done = iter(texts), []
+    waiting = iter(texts)
+    done: list[str] = []
     while block := list(itertools.islice(waiting, 1024)):
         answers = normalizer.normalize_str("|".join(block)).split("|")
         done += answers if len(answers) == len(block) else map(normalizer.normalize_str, block)

@@ -125,5 +125,5 @@ def _buffer(parts: str) -> bytes:
     whole = {"type": "Sequence", "normalizers": json.loads(parts)}
     rest = dict.fromkeys(("truncation", "padding", "pre_tokenizer", "post_processor", "decoder"))
     model = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
-    content = {"version": "1.0", "added_tokens": [], "normalizer": whole, **rest, "model": model}
+    content: dict[str, Any] = {"version": "1.0", "added_tokens": [], "normalizer": whole, **rest, "model": model}
     return table_buffer(single_changes(tokenizers.Tokenizer.from_str(json.dumps(content)).normalizer))

@@ -1,12 +1,17 @@
 """Which tokenizers have an exact twin in the graph, and why the others have not. Loads no TensorFlow."""
 
+import base64
 import functools
 import json
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import tokenizers
+
 from tftransfer.tokenizers.character_classes import white_space
+from tftransfer.tokenizers.charsmap import whole_graphemes
 from tftransfer.tokenizers.fast import FastTokenizer
 
 __all__ = ["added_words", "byte_of_char", "has_twin", "part_of", "parts_of", "replacement"]
@@ -35,12 +40,15 @@ def has_twin(tokenizer: FastTokenizer) -> str | None:
 
 def parts_of(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """Returns the steps of the "normalizer" or "pre_tokenizer" of a `tokenizer.json`, sequences opened."""
-    waiting, steps = [content[name]] if content[name] else [], []
-    while waiting:
-        step = waiting.pop(0)
-        inner = step.get("normalizers", step.get("pretokenizers"))
-        waiting, steps = ([*inner, *waiting], steps) if step["type"] == "Sequence" else (waiting, [*steps, step])
-    return steps
+    return list(_opened(content[name])) if content[name] else []
+
+
+def _opened(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if step["type"] != "Sequence":
+        yield step
+        return
+    for inner in step.get("normalizers", step.get("pretokenizers")):
+        yield from _opened(inner)
 
 
 def part_of(content: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
@@ -96,7 +104,10 @@ def _unigram(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None:
         return f"Expected a Metaspace that marks every word or none, found prepend_scheme 'first'. {_INSTEAD}"
     if model["unk_id"] is None or model.get("byte_fallback"):
         return f"Expected a Unigram model with an unknown token and without byte_fallback. {_INSTEAD}"
-    return _normalizers(normalizers) or _no_added_words(content)
+    reason = _normalizers(normalizers) or _no_added_words(content)
+    if reason is None and "StripAccents" in [part["type"] for part in normalizers]:
+        reason = _reordered_marks(tokenizer, [piece for piece, _ in model["vocab"]])
+    return reason
 
 
 def _normalizers(parts: list[dict[str, Any]]) -> str | None:
@@ -108,10 +119,27 @@ def _normalizers(parts: list[dict[str, Any]]) -> str | None:
                 f"Expected normalizers that treat each character alone, found {part['type']} among {_names(parts)}, "
                 f"which has no exact twin in the graph. {_INSTEAD}"
             )
+        if part["type"] == "Precompiled" and not _fits(part):
+            return (
+                f"Expected a precompiled_charsmap of the usual kind, found one that the graph cannot follow. {_INSTEAD}"
+            )
     return None
 
 
-# What these do to a text is what they do to each of its characters; see `charsmap` on Precompiled, `composition` on NFC.
+def _fits(part: dict[str, Any]) -> bool:
+    """Whether graphemes that change as a whole are told by two characters, and stay what they became."""
+    found = whole_graphemes(part["precompiled_charsmap"])
+    asked = tokenizers.normalizers.Precompiled(base64.b64decode(part["precompiled_charsmap"]))
+    several = {key: value for key, value in found.items() if len(key) > 1}
+    alone = [char for value in several.values() for char in value]
+    return (
+        max(map(len, several), default=2) == 2
+        and all(several.values())
+        and alone == [asked.normalize_str(char) for char in alone]
+    )
+
+
+# What these do to a text is what they do to each character; see `charsmap` on Precompiled, `composition` on NFC.
 _ALONE = ("Lowercase", "NFC", "Nmt", "Precompiled", "StripAccents")
 
 
@@ -189,7 +217,7 @@ def _wordpiece(tokenizer: FastTokenizer, content: dict[str, Any]) -> str | None:
     return _no_added_words(content) or _reordered_marks(tokenizer, vocabulary)
 
 
-def _reordered_marks(tokenizer: FastTokenizer, vocabulary: dict[str, int]) -> str | None:
+def _reordered_marks(tokenizer: FastTokenizer, vocabulary: Iterable[str]) -> str | None:
     """Stripping accents also sorts combining marks, the one thing a table over single characters cannot do.
 
     It shows only in marks that survive the stripping, and only if the vocabulary has such marks of two classes: a word
