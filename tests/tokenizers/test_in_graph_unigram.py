@@ -23,12 +23,14 @@ spec.loader.exec_module(charsmaps)
 
 LONG = 1024
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
-WORDS = "the world hello play ing ed er un able parcel \u00e9l\u00e8ve \u4e16\u754c \u043c\u0438\u0440 1 1 0 2024 aa aaa aaaa ab ba aba bab ..".split()
+WORDS = ["the", "world", "hello", "play", "ing", "ed", "er", "un", "able", "parcel", "\u00e9l\u00e8ve", "2024", ".."]
+WORDS += ["\u4e16\u754c", "\u043c\u0438\u0440", "aaa", "aaaa", "ab", "ba", "aba", "bab"]
 # What NFKC maps have: characters alone, white space, what is dropped, and letters with their marks.
 CHANGES = {
     "\t": " ", "\n": " ", "\r": " ", "\xa0": " ", "\u3000": " ", "\u200b": "", "\x01": "", "\ufb01": "fi",
     "\uff21": "A", "\u2460": "1", "\u212b": "\u00c5", "\u2122": "TM", "e\u0301": "\u00e9", "e\u0302": "\u00ea",
-    "A\u030a": "\u00c5", "\u0430\u0306": "\u04d1", "\u1ea1\u0302": "\u1ead", "E": "e", "E\u0301": "\u00e9", "\uff76\uff9e": "\u30ac",
+    "A\u030a": "\u00c5", "\u0430\u0306": "\u04d1", "\u1ea1\u0302": "\u1ead",
+    "E": "e", "E\u0301": "\u00e9", "\uff76\uff9e": "\u30ac",
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def _opened(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if step["type"] != "Sequence":
         yield step
         return
-    for inner in step.get("normalizers", step.get("pretokenizers")):
+    for inner in step.get("normalizers") or step["pretokenizers"]:
         yield from _opened(inner)
 
 
