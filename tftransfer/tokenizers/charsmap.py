@@ -73,7 +73,7 @@ def grapheme_pattern() -> str:
     ends = [0, *(point for point in few if asked.normalize_str(f"{chr(point)}\u0301") == "bb")]
     swallows = [point for point in few if asked.normalize_str(f"{chr(point)}a") == "b"]
     extend, end, swallow = map(character_class, (extends, ends, swallows))
-    return f"([{swallow}]+[^{end}]?[{extend}]*)|([^{end}{extend}]?[{extend}]+)"
+    return f"([{swallow}]+[^{end}]?[{extend}]*)|([^{end}{extend}]?[{extend}]+|\r\n)"
 
 
 def _all_to_b() -> tokenizers.normalizers.Normalizer:
