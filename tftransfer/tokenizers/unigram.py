@@ -15,8 +15,10 @@ from tftransfer.tokenizers.twin import part_of, parts_of
 
 __all__ = ["InGraphUnigram"]
 
-# Scores are rounded to multiples of this.
+# Scores are rounded to multiples of this. With a constant for each character, which all splits of a word get alike,
+# sums stay small: up to 2048 they are exact in float32, enough for some hundred characters without a space.
 _GRAIN = 2.0**-13
+_EACH_CHARACTER = 2.0
 
 
 class InGraphUnigram(InGraphTokenizer):
@@ -95,7 +97,13 @@ def _pieces(model: dict[str, Any]) -> Iterator[tuple[str, float, int]]:
     last = {token: i for i, (token, _) in enumerate(model["vocab"])}
     for i, (token, score) in enumerate(model["vocab"]):
         if token and last[token] == i:
-            yield token, round(score / _GRAIN) * _GRAIN, NORMAL
+            yield token, _rounded(score + _EACH_CHARACTER * len(token)), NORMAL
         else:
             yield f" {i}", 0.0, CONTROL  # no word holds a space
+    # The op gives an unknown character the lowest score less 10; its lowest must be Rust's, for one character.
+    yield " lowest", _rounded(min(score for _, score in model["vocab"]) + _EACH_CHARACTER), NORMAL
     yield " unknown", 0.0, UNKNOWN
+
+
+def _rounded(score: float) -> float:
+    return round(score / _GRAIN) * _GRAIN
