@@ -1,6 +1,9 @@
 """Tokenizers to test with: a small vocabulary built here, MiniLM's files, and full vocabularies where there are any."""
 
 import importlib.util
+import json
+import os
+import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +12,11 @@ import pytest
 import tokenizers
 
 from tftransfer.tokenizers import FastTokenizer
+from tftransfer.tokenizers.torture import torture
 
-VOCABULARIES = Path(__file__).parents[3] / "shared" / "data" / "tokenizers"
+# TFTRANSFER_DATA names the folder of corpora and vocabularies, if it is not beside the repository.
+DATA = Path(os.environ.get("TFTRANSFER_DATA", Path(__file__).parents[3] / "shared" / "data"))
+VOCABULARIES = DATA / "tokenizers"
 WORDS = [
     "hello",
     "world",
@@ -87,3 +93,46 @@ def full_vocabulary() -> Callable[[str], list[str]]:
         return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
     return read
+
+
+@pytest.fixture
+def older_form(tmp_path: Path) -> Callable[..., FastTokenizer]:
+    """Reads a checkpoint directory made of a full vocabulary in one of the older forms."""
+
+    def read(folder: str, model_type: str, **renamed: str) -> FastTokenizer:
+        if not (VOCABULARIES / folder).is_dir():
+            pytest.skip(f"the vocabulary {folder} is not beside the repository")
+        for path in (VOCABULARIES / folder).iterdir():
+            if path.suffix == ".model":
+                pytest.importorskip("sentencepiece")
+            shutil.copy(path, tmp_path / renamed.get(path.stem, path.name))
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+        return FastTokenizer.from_directory(tmp_path)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def byte_level() -> Callable[..., FastTokenizer]:
+    """Trains a small RoBERTa tokenizer on the torture list, so that it has merges of all kinds of bytes."""
+    trained = tokenizers.Tokenizer(tokenizers.models.BPE())
+    trained.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trained.train_from_iterator(
+        torture(),
+        tokenizers.trainers.BpeTrainer(
+            vocab_size=1500, initial_alphabet=alphabet, special_tokens=special, show_progress=False
+        ),
+    )
+
+    def build(add_prefix_space: bool = False, nfc: bool = False, added: list[str] | None = None) -> FastTokenizer:
+        rust = tokenizers.Tokenizer.from_str(trained.to_str())
+        rust.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
+        rust.post_processor = tokenizers.processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+        if nfc:
+            rust.normalizer = tokenizers.normalizers.NFC()
+        rust.add_tokens([tokenizers.AddedToken(word, normalized=True) for word in added or []])
+        return FastTokenizer(rust)
+
+    return build

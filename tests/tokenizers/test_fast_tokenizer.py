@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import random
 import shutil
@@ -190,3 +191,48 @@ def test_pairs_of_long_texts_stay_cheap(uncased: FastTokenizer) -> None:
     encoded = uncased.encode(["the " * 20_000], ["the " * 20_000], max_length=32)
     assert rows(encoded)[0].count(uncased.rust.token_to_id("the")) == 29
     assert encoded.truncated.tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("folder", "model_type", "text", "ids", "pad"),
+    [
+        # The ids are those of the models' published examples.
+        ("roberta", "roberta", "Hello world", [0, 31414, 232, 2], 1),
+        ("roberta", "longformer", "Hello world", [0, 31414, 232, 2], 1),
+        ("gpt2", "gpt2", "Hello world", [15496, 995], 0),
+        ("xlm-roberta", "xlm-roberta", "Hello world!", [0, 35378, 8999, 38, 2], 1),
+        ("t5", "t5", "Hello world!", [8774, 296, 55, 1], 0),
+    ],
+)
+def test_older_forms_of_other_families(
+    older_form: Callable, folder: str, model_type: str, text: str, ids: list[int], pad: int
+) -> None:
+    tokenizer = older_form(folder, model_type)
+    assert rows(tokenizer.encode([text], max_length=16)) == [ids]
+    assert tokenizer.pad_token_id == pad
+
+
+def test_albert_in_its_older_form(older_form: Callable) -> None:
+    # Of "the quick brown fox" the toy vocabulary has each word; capitals are lowered.
+    tokenizer = older_form("tiny-spm-albert", "albert")
+    ids = rows(tokenizer.encode(["The Quick"], max_length=16))[0]
+    assert [tokenizer.rust.id_to_token(i) for i in ids] == ["[CLS]", "\u2581the", "\u2581quick", "[SEP]"]
+
+
+def test_a_conversion_that_leaves_special_tokens_only_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What T5's class makes of a file that it does not read: no error, and every text unknown.
+    transformers = pytest.importorskip("transformers")
+    empty = transformers.T5Tokenizer()
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *_, **__: empty)
+    (tmp_path / "vocab.txt").write_text("hello")
+    with pytest.raises(CheckpointError, match="special tokens only"):
+        FastTokenizer.from_directory(tmp_path)
+
+
+def test_a_sentencepiece_file_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
+    (tmp_path / "spiece.model").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"package sentencepiece.*spiece\.model.*pip install"):
+        FastTokenizer.from_directory(tmp_path)

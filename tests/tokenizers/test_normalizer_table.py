@@ -6,9 +6,9 @@ from tokenizers import normalizers, pre_tokenizers
 
 from tftransfer.errors import ExportError
 from tftransfer.tokenizers import FastTokenizer
+from tftransfer.tokenizers.assembly import import_tensorflow_text
 from tftransfer.tokenizers.normalizer_table import normalizer_table, replacements
 from tftransfer.tokenizers.trie import build_trie
-from tftransfer.tokenizers.wordpiece import import_tensorflow_text
 
 
 def walk(units: np.ndarray, key: bytes) -> int | None:

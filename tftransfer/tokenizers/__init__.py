@@ -4,5 +4,6 @@ Importing this package loads no TensorFlow; `tftransfer.tokenizers.in_graph` and
 """
 
 from tftransfer.tokenizers.fast import Encoded, FastTokenizer
+from tftransfer.tokenizers.twin import has_twin
 
-__all__ = ["Encoded", "FastTokenizer"]
+__all__ = ["Encoded", "FastTokenizer", "has_twin"]

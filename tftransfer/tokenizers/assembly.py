@@ -4,13 +4,27 @@ Core TensorFlow ops only, of the kind that TF Serving 2.12 and later have.
 """
 
 import dataclasses
+import types
 
 import tensorflow as tf
 
 from tftransfer.errors import ConfigError, ExportError
 from tftransfer.tokenizers.fast import FastTokenizer
+from tftransfer.tokenizers.twin import has_twin
 
-__all__ = ["InGraphTokenizer", "Template", "longest_first"]
+__all__ = ["InGraphTokenizer", "Template", "import_tensorflow_text", "longest_first"]
+
+
+def import_tensorflow_text() -> types.ModuleType:
+    """Imports tensorflow_text, which also registers its ops; says what to install if that fails."""
+    try:
+        import tensorflow_text
+    except ImportError as error:
+        raise ExportError(
+            "Tokenizing inside the graph needs the package tensorflow-text of TensorFlow's own version "
+            f"({tf.__version__}): pip install 'tensorflow-text=={'.'.join(tf.__version__.split('.')[:2])}.*' ({error})"
+        ) from error
+    return tensorflow_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +92,17 @@ class InGraphTokenizer(tf.Module):
         tokenizer: `FastTokenizer` to equal.
         max_length: int, in tokens, special tokens included.
         pair: bool. Whether each row has two texts. Defaults to `False`.
+
+    Raises:
+        ConfigError: `max_length` leaves no room beside the special tokens.
+        ExportError: The tokenizer has no exact twin.
     """
 
     def __init__(self, tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> None:
         super().__init__()
         tokenizer.check_max_length(max_length, pair)
+        if reason := has_twin(tokenizer):
+            raise ExportError(reason)
         self._pad_token_id = tokenizer.pad_token_id
         self._template = Template.ask(tokenizer, pair)
         self._room = max_length - self._template.special

@@ -1,14 +1,17 @@
-"""The twin of a fast tokenizer inside the graph: which kinds have one."""
+"""The twin of a fast tokenizer inside the graph, by the kind of its model."""
 
 import tensorflow as tf
 
 from tftransfer.errors import ExportError
+from tftransfer.tokenizers.byte_level import InGraphByteLevel
 from tftransfer.tokenizers.fast import FastTokenizer
+from tftransfer.tokenizers.twin import has_twin
+from tftransfer.tokenizers.unigram import InGraphUnigram
 from tftransfer.tokenizers.wordpiece import InGraphWordPiece
 
 __all__ = ["in_graph"]
 
-_KINDS = {"WordPiece": InGraphWordPiece}
+_KINDS = {"BPE": InGraphByteLevel, "Unigram": InGraphUnigram, "WordPiece": InGraphWordPiece}
 
 
 def in_graph(tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> tf.Module:
@@ -25,11 +28,8 @@ def in_graph(tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> t
 
     Raises:
         ConfigError: `max_length` leaves no room beside the special tokens.
-        ExportError: The tokenizer has no exact twin.
+        ExportError: The tokenizer has no exact twin; `has_twin` says so beforehand, and without TensorFlow.
     """
     if tokenizer.kind not in _KINDS:
-        raise ExportError(
-            f"Expected a tokenizer of a kind that has an exact twin in the graph ({', '.join(sorted(_KINDS))}), found "
-            f"{tokenizer.kind}. Export with token ids as input instead."
-        )
+        raise ExportError(has_twin(tokenizer))
     return _KINDS[tokenizer.kind](tokenizer, max_length, pair)

@@ -8,7 +8,7 @@ spaces around them, what is deleted becomes nothing. What is left to do in the g
 import functools
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import flatbuffers
 import numpy as np
@@ -17,7 +17,7 @@ import tokenizers
 from tftransfer.errors import ExportError
 from tftransfer.tokenizers.trie import build_trie
 
-__all__ = ["normalizer_table", "replacements"]
+__all__ = ["normalizer_table", "replacements", "single_changes", "table_buffer"]
 
 _CODE_POINTS = 0x110000
 _SURROGATES = range(0xD800, 0xE000)
@@ -58,11 +58,22 @@ def _table(clean_text: bool, handle_chinese_chars: bool, strip_accents: bool | N
         strip_accents=strip_accents,
         lowercase=lowercase,
     )
-    changes = dict(replacements(normalizer, tokenizers.pre_tokenizers.BertPreTokenizer()))
+    return table_buffer(dict(replacements(normalizer, tokenizers.pre_tokenizers.BertPreTokenizer())))
+
+
+def table_buffer(changes: Mapping[int, bytes]) -> bytes:
+    """Builds the model buffer for `tensorflow_text.FastBertNormalizer`.
+
+    Args:
+        changes: dict. Code point -> UTF-8 of at most 63 bytes; other code points stay.
+
+    Returns:
+        The flatbuffer, as bytes.
+    """
     pool, words = _pool(set(changes.values()))
     # NUL cannot be a key of the trie, so its value has a place of its own; there, 0 says unchanged.
-    nul = words[changes.pop(0)] if 0 in changes else 0
-    trie = build_trie({chr(point).encode(): words[new] for point, new in changes.items()})
+    nul = words[changes[0]] if 0 in changes else 0
+    trie = build_trie({chr(point).encode(): words[new] for point, new in changes.items() if point})
     return _flatbuffer(trie, nul, pool)
 
 
@@ -70,12 +81,23 @@ def replacements(
     normalizer: tokenizers.normalizers.Normalizer, pre_tokenizer: tokenizers.pre_tokenizers.PreTokenizer
 ) -> Iterator[tuple[int, bytes]]:
     """Yields each code point that the two change, and the UTF-8 that stands for it before splitting on spaces."""
-    points = [point for point in range(_CODE_POINTS) if point not in _SURROGATES]
+    points = _points()
     normalized = _normalize_each(normalizer, [chr(point) for point in points])
     written = dict(_separators(pre_tokenizer, dict.fromkeys(itertools.chain.from_iterable(normalized))))
     for point, text in zip(points, normalized, strict=True):
         if text != chr(point) or text in written:
             yield point, "".join(written.get(char, char) for char in text).encode()
+
+
+def single_changes(normalizer: tokenizers.normalizers.Normalizer) -> dict[int, bytes]:
+    """Returns the code points that a normalizer changes when they stand alone, with the UTF-8 they become."""
+    points = _points()
+    normalized = _normalize_each(normalizer, [chr(point) for point in points])
+    return {p: text.encode() for p, text in zip(points, normalized, strict=True) if text != chr(p)}
+
+
+def _points() -> list[int]:
+    return [point for point in range(_CODE_POINTS) if point not in _SURROGATES]
 
 
 def _normalize_each(normalizer: tokenizers.normalizers.Normalizer, chars: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Reading a tokenizer from the files of a checkpoint directory. No pickle, no code of the checkpoint."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,11 @@ def read_tokenizer(directory: Path) -> tokenizers.Tokenizer:
 
 
 def _convert(directory: Path, present: list[str]) -> tokenizers.Tokenizer:
+    if present[0].endswith(".model") and importlib.util.find_spec("sentencepiece") is None:
+        raise CheckpointError(
+            f"Expected the package sentencepiece, which reads {present[0]} in {directory}, found it missing. Install "
+            "it with pip install 'sentencepiece>=0.2.1', or put a tokenizer.json beside the file."
+        )
     from transformers import AutoTokenizer  # slow to import, and needed for old checkpoints only
 
     try:
@@ -56,9 +62,20 @@ def _convert(directory: Path, present: list[str]) -> tokenizers.Tokenizer:
             f"{_first_line(error)} The directory also needs config.json with its model_type (or tokenizer_config.json "
             "with its tokenizer_class); a tokenizer.json is the surest form."
         ) from error
-    if rust.get_vocab_size(with_added_tokens=False) == 0:
-        raise CheckpointError(f"Expected a vocabulary in {', '.join(present)} of {directory}, found it empty.")
+    _refuse_an_empty_vocabulary(rust, directory, present)
     return rust
+
+
+def _refuse_an_empty_vocabulary(rust: tokenizers.Tokenizer, directory: Path, present: list[str]) -> None:
+    """A conversion may fail silently: what is left then are special tokens, and every text is unknown."""
+    special = {token.content for token in rust.get_added_tokens_decoder().values()}
+    pieces = (piece for piece in rust.get_vocab(with_added_tokens=False) if piece not in special)
+    if not any(char.isalnum() for piece in pieces for char in piece):
+        raise CheckpointError(
+            f"Expected a vocabulary with words from {', '.join(present)} in {directory}, found special tokens only: to "
+            "such a tokenizer every text is unknown. Check that config.json has the model_type of the checkpoint, or "
+            "save a tokenizer.json with the library that made it."
+        )
 
 
 def read_pad_token_id(rust: tokenizers.Tokenizer, directory: Path | None = None) -> int:

@@ -1,30 +1,15 @@
 """WordPiece inside the graph (BERT, ELECTRA, MiniLM, MPNet ...): the ids that the Rust tokenizer answers."""
 
 import json
-import types
-import unicodedata
 
 import numpy as np
 import tensorflow as tf
 
-from tftransfer.errors import ExportError
-from tftransfer.tokenizers.assembly import InGraphTokenizer
+from tftransfer.tokenizers.assembly import InGraphTokenizer, import_tensorflow_text
 from tftransfer.tokenizers.fast import FastTokenizer
 from tftransfer.tokenizers.normalizer_table import normalizer_table
 
-__all__ = ["InGraphWordPiece", "import_tensorflow_text"]
-
-
-def import_tensorflow_text() -> types.ModuleType:
-    """Imports tensorflow_text, which also registers its ops; says what to install if that fails."""
-    try:
-        import tensorflow_text
-    except ImportError as error:
-        raise ExportError(
-            "Tokenizing inside the graph needs the package tensorflow-text of TensorFlow's own version "
-            f"({tf.__version__}): pip install 'tensorflow-text=={'.'.join(tf.__version__.split('.')[:2])}.*' ({error})"
-        ) from error
-    return tensorflow_text
+__all__ = ["InGraphWordPiece"]
 
 
 class InGraphWordPiece(InGraphTokenizer):
@@ -50,10 +35,7 @@ class InGraphWordPiece(InGraphTokenizer):
 
     def __init__(self, tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> None:
         super().__init__(tokenizer, max_length, pair)
-        content = json.loads(tokenizer.to_json())
-        model = content["model"]
-        _refuse_what_is_not_exact(content)
-        _refuse_reordered_marks(tokenizer, model["vocab"])
+        model = json.loads(tokenizer.to_json())["model"]
         text = import_tensorflow_text()
         # Held as tensors: a list of a million ints in the graph's definition would be slow to build and to save.
         table = np.frombuffer(normalizer_table(tokenizer.rust), np.uint8)
@@ -85,40 +67,3 @@ def _vocabulary(ids: dict[str, int]) -> list[str]:
     for token, i in ids.items():
         vocabulary[i] = token or vocabulary[i]
     return vocabulary
-
-
-def _refuse_what_is_not_exact(content: dict) -> None:
-    model, vocabulary = content["model"], content["model"]["vocab"]
-    prefix = model["continuing_subword_prefix"]
-    if model["unk_token"] not in vocabulary:
-        raise ExportError(
-            f"Expected the unknown token {model['unk_token']!r} in the vocabulary. Repair tokenizer.json."
-        )
-    if not prefix or not all(unicodedata.category(char).startswith("P") for char in prefix):
-        raise ExportError(f"Expected a prefix of punctuation (such as '##') on continuing pieces, found {prefix!r}.")
-    added = [token["content"] for token in content["added_tokens"] if not token["special"]]
-    if added:
-        raise ExportError(
-            f"Expected special tokens only among the added tokens, found {', '.join(map(repr, added[:5]))}: cutting a "
-            "text at added words has no twin in the graph. Put such words into the vocabulary itself."
-        )
-
-
-def _refuse_reordered_marks(tokenizer: FastTokenizer, vocabulary: dict[str, int]) -> None:
-    """Stripping accents also sorts combining marks, the one thing a table over single characters cannot do.
-
-    It shows only in marks that survive the stripping, and only if the vocabulary has such marks of two classes: a word
-    with any other one is unknown in whichever order.
-    """
-    normalizer = tokenizer.rust.normalizer
-    if normalizer.normalize_str("\u00e9") != "e":
-        return  # accents stay, and nothing is sorted
-    marks = {
-        char for char in set().union(*vocabulary) if unicodedata.combining(char) and normalizer.normalize_str(char)
-    }
-    if len({unicodedata.combining(mark) for mark in marks}) > 1:
-        shown = ", ".join(f"U+{ord(mark):04X}" for mark in sorted(marks)[:5])
-        raise ExportError(
-            f"Expected no combining marks that survive the stripping of accents in the vocabulary, found {shown}: "
-            "their order in a word has no twin in the graph. Export with token ids as input instead."
-        )
