@@ -17,7 +17,7 @@ from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.data.quarantine import write_quarantine
 from tftransfer.data.read import infer_format
-from tftransfer.errors import RunDirectoryError
+from tftransfer.errors import ExportError, RunDirectoryError
 from tftransfer.evaluation import plots
 from tftransfer.evaluation.tables import table
 from tftransfer.export.savedmodel import export as export_model
@@ -25,6 +25,7 @@ from tftransfer.model import TransferModel, build
 from tftransfer.run_directory import RunDirectory
 from tftransfer.splits import Splits, read_file, read_splits, sift_answers
 from tftransfer.tasks.task import Task
+from tftransfer.tokenizers.twin import has_twin
 from tftransfer.training.distribution import distribution
 from tftransfer.training.fine_tune import Trained, fit_encoded
 from tftransfer.training.progress import note, progress
@@ -60,6 +61,7 @@ def fit(
     with distribution(experiment.distribution.name, experiment.distribution.devices).scope():
         model = _build(experiment, checkpoint, task)
     note(f"{checkpoint.name}: {model.load_report}")
+    _check_exportable(experiment, model)
     encoded = {name: model.encode(part, training=name == "train") for name, part in splits.examples.items()}
     _describe_data(splits, encoded)
     if dry_run:
@@ -162,6 +164,13 @@ def _build(
         precision=experiment.training.precision,
         weights=pretrained,
     )
+
+
+def _check_exportable(experiment: config.Experiment, model: TransferModel) -> None:
+    """Raises, before hours of training, what the export at its end would raise."""
+    reason = has_twin(model.tokenizer) if experiment.export.enabled else None
+    if reason:
+        raise ExportError(f"{reason} To train all the same, without a SavedModel, add export.enabled=false.")
 
 
 def _describe_data(splits: Splits, encoded: dict[str, EncodedExamples]) -> None:

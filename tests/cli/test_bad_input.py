@@ -185,3 +185,19 @@ def test_ctrl_c_in_the_middle_of_an_epoch(folder: Path) -> None:
     assert "Interrupted" in log.read_text()
     assert "Traceback" not in log.read_text()
     assert sorted(path.name for path in folder.iterdir()) == ["c.yaml", "dev.tsv", "log", "train.tsv"]
+
+
+def test_a_tokenizer_that_cannot_be_exported_is_refused_before_training(
+    tftransfer: Callable[..., Outcome], folder: Path, tiny_checkpoint: Path
+) -> None:
+    import shutil
+
+    import tokenizers
+
+    shutil.copytree(tiny_checkpoint, folder / "checkpoint")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0, "the": 1, "lamp": 2}, unk_token="[UNK]"))
+    words.save(str(folder / "checkpoint" / "tokenizer.json"))
+    arguments = ("fit", folder / "c.yaml", f"model.checkpoint={folder / 'checkpoint'}", "--run", folder / "run")
+    outcome = tftransfer(*arguments, "export.enabled=true")
+    refused(folder, outcome, 1, "has an exact twin in the graph", "found WordLevel", "add export.enabled=false")
+    assert "epoch" not in outcome[2]

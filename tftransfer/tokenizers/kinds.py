@@ -3,4 +3,4 @@
 __all__ = ["IN_GRAPH"]
 
 # What `in_graph` builds an exact twin of. A single tokenizer can still have a part that has none.
-IN_GRAPH = frozenset({"WordPiece"})
+IN_GRAPH = frozenset({"WordPiece", "Unigram", "byte-level BPE"})
