@@ -119,7 +119,7 @@ class Family:
     fixed: ClassVar[Mapping[str, Sequence[Any]]] = {}
     implied: ClassVar[Mapping[str, str]] = {}
     modules: ClassVar[Sequence[tuple[str, str]]]
-    heads: ClassVar[Mapping[str, Head]] = {}
+    heads: Mapping[str, Head] = {}
     unused: ClassVar[Sequence[str]] = ()
     # Checkpoints converted from TF 1 say gamma and beta.
     renamed: ClassVar[Sequence[tuple[str, str]]] = (

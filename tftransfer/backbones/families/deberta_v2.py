@@ -9,6 +9,8 @@ from tftransfer.backbones.families.bert import Bert
 from tftransfer.backbones.family import Family, Head, Known
 from tftransfer.errors import CheckpointError
 
+_LM_HEAD = "lm_predictions.lm_head"
+
 
 @registry.backbones.register("deberta-v2")
 class DebertaV2(Family):
@@ -35,11 +37,7 @@ class DebertaV2(Family):
         "norm_rel_ebd": ("none", "layer_norm"),
         "conv_groups": (1,),
     }
-    implied = {
-        "embedding_size": "hidden_size",
-        "pooler_hidden_size": "hidden_size",
-        "attention_head_size": "head_size",
-    }
+    implied = {"embedding_size": "hidden_size", "pooler_hidden_size": "hidden_size", "attention_head_size": "head_size"}
     modules = (
         (r"encoder/layer_(\d+)/attention/(query|key|value)", r"encoder.layer.\1.attention.self.\2_proj"),
         (r"encoder/layer_(\d+)/attention/position_(query|key)", r"encoder.layer.\1.attention.self.pos_\2_proj"),
@@ -66,7 +64,10 @@ class DebertaV2(Family):
     )
 
     def for_config(self, raw: Mapping[str, Any]) -> Family:
-        return self if raw.get("legacy", True) else _Infilling()
+        if not raw.get("legacy", True):  # the head of the original code: the same numbers by other names
+            names = {"hidden": f"{_LM_HEAD}.dense", "norm": f"{_LM_HEAD}.LayerNorm", "": _LM_HEAD}
+            self.heads = {**self.heads, "masked_lm": dataclasses.replace(self.heads["masked_lm"], modules=names)}
+        return self
 
     def head(self, kind: str, raw: Mapping[str, Any]) -> Head | None:
         head = super().head(kind, raw)
@@ -82,33 +83,17 @@ class DebertaV2(Family):
         return {"disentangled": _disentangled(raw), "convolution": convolution}
 
 
-class _Infilling(DebertaV2):
-    """DeBERTa whose head over the vocabulary has the names of the original code."""
-
-    heads = {
-        **DebertaV2.heads,
-        "masked_lm": dataclasses.replace(
-            DebertaV2.heads["masked_lm"],
-            modules={
-                "hidden": "lm_predictions.lm_head.dense",
-                "norm": "lm_predictions.lm_head.LayerNorm",
-                "": "lm_predictions.lm_head",
-            },
-        ),
-    }
-
-
 def _disentangled(raw: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns the options of `Disentangled`, None for attention between contents alone."""
     named = raw.get("pos_att_type") or []
-    kinds = {kind.strip() for kind in (named.lower().split("|") if isinstance(named, str) else named)} - {""}
+    kinds = {str(kind).strip() for kind in (named.lower().split("|") if isinstance(named, str) else named)} - {""}
     if not kinds <= {"c2p", "p2c"}:
         raise CheckpointError(f"config.json: expected a pos_att_type of 'c2p' and 'p2c'; received {named!r}.")
     if not raw.get("relative_attention", False):
         if kinds:
             raise CheckpointError(
-                f"config.json: pos_att_type is {named!r}, but relative_attention is false. Drop one of the two: scores "
-                "would be scaled for relative positions that are not there."
+                f"config.json: pos_att_type is {named!r}, but relative_attention is false: scores would be scaled for "
+                "positions that are not there. Drop one of the two."
             )
         return None
     longest, buckets = _whole(raw, "max_relative_positions", -1), max(_whole(raw, "position_buckets", -1), 0)
