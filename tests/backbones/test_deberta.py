@@ -111,3 +111,5 @@ def test_the_config_of_deberta_v3() -> None:
     config = FAMILY.config({**DEBERTA_V3, **raw, "pos_att_type": "p2c|c2p"})
     assert config.disentangled == Disentangled(512, 256, True, True, shared_projections=True, normalized=True)
     assert (config.convolution, config.learned_positions, config.classifier_dropout) == (None, False, 0.1)
+    assert FAMILY.config({"cls_dropout": 0.25}).classifier_dropout == 0.25
+    assert FAMILY.heads["token_classification"].dropout == "hidden_dropout"  # which does not read cls_dropout

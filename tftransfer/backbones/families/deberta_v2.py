@@ -28,7 +28,6 @@ class DebertaV2(Family):
         "layer_norm_eps": ("layer_norm_epsilon", 1e-7),
         "type_vocab_size": ("type_vocab_size", 0),
         "position_biased_input": ("learned_positions", True),
-        "cls_dropout": ("classifier_dropout", None),
     }
     fixed = {
         "relative_attention": (False, True),
@@ -51,9 +50,11 @@ class DebertaV2(Family):
         **Bert.heads,
         # "pooler" is the hidden layer of the classifier; the encoder has none.
         "sequence_classification": Head({"hidden": "pooler.dense", "logits": "classifier"}, activation="gelu"),
+        "token_classification": Head({"logits": "classifier"}, dropout="hidden_dropout"),
     }
     # The heads of pre-training; and v3's files hold a position table that the model does not use.
     unused = (r"(cls|lm_predictions|mask_predictions)\.", r"embeddings\.position_(ids|embeddings)")
+    tokenizer = "Unigram"
     checkpoints = (
         Known("microsoft/deberta-v3-xsmall", 70.7, "English", "MIT"),
         Known("microsoft/deberta-v3-small", 141.3, "English", "MIT"),
@@ -80,7 +81,8 @@ class DebertaV2(Family):
         if kernel > 0 and kernel % 2 == 0:
             raise CheckpointError(f"config.json: expected an odd conv_kernel_size, or 0 for none; received {kernel}.")
         convolution = (kernel, raw.get("conv_act", "tanh")) if kernel > 0 else None
-        return {"disentangled": _disentangled(raw), "convolution": convolution}
+        dropout = {} if raw.get("cls_dropout") is None else {"classifier_dropout": raw["cls_dropout"]}
+        return {"disentangled": _disentangled(raw), "convolution": convolution, **dropout}
 
 
 def _disentangled(raw: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -91,12 +93,10 @@ def _disentangled(raw: Mapping[str, Any]) -> dict[str, Any] | None:
         raise CheckpointError(f"config.json: expected a pos_att_type of 'c2p' and 'p2c'; received {named!r}.")
     if not raw.get("relative_attention", False):
         if kinds:
-            raise CheckpointError(
-                f"config.json: pos_att_type is {named!r}, but relative_attention is false: scores would be scaled for "
-                "positions that are not there. Drop one of the two."
-            )
+            why = "scores would be scaled for positions that are not there. Drop one of the two."
+            raise CheckpointError(f"config.json: pos_att_type is {named!r}, but relative_attention is false: {why}")
         return None
-    longest, buckets = _whole(raw, "max_relative_positions", -1), max(_whole(raw, "position_buckets", -1), 0)
+    buckets, longest = max(_whole(raw, "position_buckets", 0), 0), _whole(raw, "max_relative_positions", -1)
     longest = longest if longest > 0 else _whole(raw, "max_position_embeddings", 512)
     if buckets % 2 or buckets >= max(2 * longest - 2, 1):
         raise CheckpointError(

@@ -17,10 +17,10 @@ class RoFormer(Family):
     architecture = "RoFormer"
     prefix = "roformer."
     fields = {
-        **Bert.fields,
+        **{key: field for key, field in Bert.fields.items() if key != "classifier_dropout"},
         "vocab_size": ("vocab_size", 50000),
         "max_position_embeddings": ("max_positions", 1536),
-        "embedding_size": ("embedding_size", None),
+        "embedding_size": ("embedding_size", 768),
     }
     fixed = Bert.fixed
     modules = ((r"embeddings/projection", r"embeddings_project"), *Bert.modules[:-1])
