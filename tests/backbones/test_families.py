@@ -36,13 +36,17 @@ def test_defaults_of_absent_fields_are_those_of_transformers(name: str) -> None:
     full = dataclasses.asdict(family.config(theirs.to_dict()))
     assert config == full
     if getattr(theirs, "classifier_dropout", None) is None and "classifier_dropout" in family.fields:
-        assert config["classifier_dropout"] == config["hidden_dropout"] > 0
+        hidden = next(key for key, (field, _) in family.fields.items() if field == "hidden_dropout")
+        assert family.config({hidden: 0.3}).classifier_dropout == 0.3
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_other_names_of_config_keys_are_those_of_transformers(name: str) -> None:
     family, theirs = family_of(name), transformers.AutoConfig.for_model(name)
-    assert family.aliases == {key: ours for key, ours in theirs.attribute_map.items() if ours in family.fields}
+    expected = {key: ours for key, ours in theirs.attribute_map.items() if ours in family.fields}
+    if name == "nomic_bert":  # transformers passes over the keys of Nomic's own files; test_rotary.py has such a file
+        expected = {**family.aliases, **expected}
+    assert family.aliases == expected
     for key, ours in family.aliases.items():
         field, default = family.fields[ours]
         assert getattr(family.config({key: 2 * default}), field) == 2 * default

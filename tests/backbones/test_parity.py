@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from parity import (
     ODD,
+    SPECIAL_HEADS,
     SPECIAL_ODD,
     batch,
     family_of,
@@ -34,10 +35,16 @@ pytestmark = pytest.mark.skipif(torch is None, reason="PyTorch is the reference"
 TOLERANCE = 1e-5  # on hidden states of standard deviation 1
 FAMILIES = registry.backbones.names()
 KINDS = [
-    pytest.param(name, kind, id=f"{name}-{kind or 'encoder'}")
-    for name in FAMILIES
-    for kind in ARCHITECTURES
-    if torch_class(name, kind) is not None
+    *(
+        pytest.param(name, kind, {}, id=f"{name}-{kind or 'encoder'}")
+        for name in FAMILIES
+        for kind in ARCHITECTURES
+        if torch_class(name, kind) is not None
+    ),
+    *(pytest.param(*special, id=title) for title, special in SPECIAL_HEADS.items()),
+]
+SPECIAL_ONES = [
+    pytest.param(name, keys, id=f"{name}-{title}") for name, odd in SPECIAL_ODD.items() for title, keys in odd.items()
 ]
 ODD_ONES = [
     *(
@@ -46,11 +53,7 @@ ODD_ONES = [
         for title, fields in ODD.items()
         if len(keys_of(name, fields)) == len(fields)
     ),
-    *(
-        pytest.param(name, {}, keys, id=f"{name}-{title}")
-        for name, odd in SPECIAL_ODD.items()
-        for title, keys in odd.items()
-    ),
+    *(pytest.param(param.values[0], {}, param.values[1], id=param.id) for param in SPECIAL_ONES),
 ]
 
 
@@ -99,9 +102,9 @@ def with_head(directory: Path, kind: str) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize(("name", "kind"), KINDS)
-def test_every_saved_class(name: str, kind: str, tmp_path: Path) -> None:
-    reference = save(tmp_path, name, kind, **({"num_labels": 3} if "classification" in kind else {}))
+@pytest.mark.parametrize(("name", "kind", "keys"), KINDS)
+def test_every_saved_class(name: str, kind: str, keys: dict[str, Any], tmp_path: Path) -> None:
+    reference = save(tmp_path, name, kind, **({"num_labels": 3} if "classification" in kind else {}), **keys)
     backbone = Backbone.from_pretrained(str(tmp_path))
     for padding in ("right", "left"):
         check_states(reference, backbone, batch(name, padding, types_of(name)))
@@ -140,10 +143,10 @@ def test_odd_configs(name: str, fields: dict[str, Any], keys: dict[str, Any], tm
     check_states(reference, Backbone.from_pretrained(str(tmp_path)), batch(name, types=types))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(("name", "keys"), [*(pytest.param(name, {}, id=name) for name in FAMILIES), *SPECIAL_ONES])
 @pytest.mark.parametrize("explicit", [True, False], ids=["position_ids", "default positions"])
-def test_packed_texts_are_as_if_alone(name: str, explicit: bool, tmp_path: Path) -> None:
-    reference = save(tmp_path, name)
+def test_packed_texts_are_as_if_alone(name: str, keys: dict[str, Any], explicit: bool, tmp_path: Path) -> None:
+    reference = save(tmp_path, name, **keys)
     backbone = Backbone.from_pretrained(str(tmp_path), position_ids=explicit)
     alone = batch(name, types=types_of(name))
     packed = pack(alone, transformers_pad(name))
@@ -160,9 +163,9 @@ def test_packed_texts_are_as_if_alone(name: str, explicit: bool, tmp_path: Path)
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE * max(1, np.abs(theirs).max()))
 
 
-@pytest.mark.parametrize(("name", "kind"), KINDS)
-def test_a_file_is_given_back_as_it_was(name: str, kind: str, tmp_path: Path) -> None:
-    save(tmp_path, name, kind)
+@pytest.mark.parametrize(("name", "kind", "keys"), KINDS)
+def test_a_file_is_given_back_as_it_was(name: str, kind: str, keys: dict[str, Any], tmp_path: Path) -> None:
+    save(tmp_path, name, kind, **keys)
     checkpoint = Checkpoint.find(str(tmp_path))
     model = with_head(tmp_path, kind) if kind else Backbone.from_checkpoint(checkpoint)
     tensors = checkpoint.tensors

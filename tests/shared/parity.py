@@ -42,8 +42,16 @@ ODD: dict[str, dict[str, Any]] = {
     "wide initializer": {"initializer_range": 0.2},
     "another padding token": {"pad_token_id": 7},
 }
+DEBERTA_V3 = {
+    "relative_attention": True,
+    "pos_att_type": ["p2c", "c2p"],
+    "share_att_key": True,
+    "position_buckets": 8,
+    "norm_rel_ebd": "layer_norm",
+    "position_biased_input": False,
+}
 # model_type -> keys of its config.json that its tiny checkpoints need, and odd ones of its own.
-SPECIAL: dict[str, dict[str, Any]] = {}
+SPECIAL: dict[str, dict[str, Any]] = {"deberta-v2": DEBERTA_V3}
 SPECIAL_ODD: dict[str, dict[str, dict[str, Any]]] = {
     "albert": {
         "embeddings as wide as layers": {"embedding_size": 32},
@@ -65,6 +73,29 @@ SPECIAL_ODD: dict[str, dict[str, dict[str, Any]]] = {
         "five task types": {"use_task_id": True, "task_type_vocab_size": 5},
         "task types that are not used": {"use_task_id": False, "task_type_vocab_size": 5},
     },
+    "deberta-v2": {
+        "projections of its own": {"share_att_key": False},
+        "content to position": {"share_att_key": False, "pos_att_type": ["c2p"]},
+        "position to content": {"share_att_key": False, "pos_att_type": ["p2c"]},
+        "positions that nothing asks for": {"pos_att_type": []},
+        "a row a distance": {"position_buckets": -1, "max_relative_positions": 16, "norm_rel_ebd": "none"},
+        "the fewest buckets": {"position_buckets": 2, "max_relative_positions": 12},
+        "contents alone": {"relative_attention": False, "pos_att_type": None, "norm_rel_ebd": "none"},
+        "absolute positions too": {"position_biased_input": True, "pos_att_type": "C2P| p2c", "type_vocab_size": 2},
+        "convolution": {"conv_kernel_size": 3, "conv_act": "gelu"},
+        "wide convolution": {"conv_kernel_size": 5},
+    },
+    "roformer": {
+        "rotated values": {"rotary_value": True},
+        "narrow embeddings": {"embedding_size": 12},
+    },
+    "nomic_bert": {"another theta": {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}}},
+}
+# Heads that differ with the config: (model_type, kind, keys of config.json).
+SPECIAL_HEADS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "deberta-v2 with the original head": ("deberta-v2", "masked_lm", {"legacy": False}),
+    "deberta-v2 with a tanh pooler": ("deberta-v2", "sequence_classification", {"pooler_hidden_act": "tanh"}),
+    "roformer with narrow embeddings": ("roformer", "masked_lm", {"embedding_size": 12}),
 }
 
 
@@ -98,7 +129,7 @@ def save(directory: Path, name: str, kind: str = "", fields: dict[str, Any] | No
     torch.manual_seed(0)
     model = torch_class(name, kind)(torch_config(name, fields, **keys)).eval()
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in filter(lambda one: one.requires_grad, model.parameters()):  # constants have their numbers
             parameter += 0.1 * torch.randn_like(parameter)  # biases and gains too, so that no error hides
     model.save_pretrained(directory)
     return model

@@ -27,7 +27,7 @@ def write_checkpoint(directory: Path, name: str, fields: dict[str, Any] | None =
     """
     raw = torch_config(name, {**SMALL, **(fields or {})}, **keys).to_dict()
     (directory / "config.json").write_text(json.dumps(raw, default=str), encoding="utf-8")
-    family = family_of(name)
+    family = family_of(name).for_config(raw)
     pooler = any("pooler" in pattern for pattern, _ in family.modules)
     backbone = Backbone.assemble(family.config(raw), pooler=pooler)
     randomize(backbone, seed=0)

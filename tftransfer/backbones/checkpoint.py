@@ -138,7 +138,7 @@ class Checkpoint:
         if kind not in known:
             path, hint = self.directory / "config.json", suggest(str(kind), known)
             raise CheckpointError(f"{path}: expected a model_type of {', '.join(known)}; received {kind!r}.{hint}")
-        return registry.backbones.get(kind)()
+        return registry.backbones.get(kind)().for_config(self.raw_config)
 
     @functools.cached_property
     def config(self) -> TransformerConfig:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import pydantic
 
 from tftransfer.backbones.transformer import TransformerConfig
@@ -93,6 +94,7 @@ class Family:
         fields: dict. `config.json` key -> (`TransformerConfig` field, default for files that leave the key out).
         aliases: dict. Another `config.json` key -> the one of `fields` that it stands for.
         fixed: dict. `config.json` key -> the values we implement; another value is refused, never guessed around.
+        implied: dict. `config.json` key -> the attribute of `TransformerConfig` that it must equal if it is there.
         modules: sequence of (regular expression over a variable's path without its last part, replacement). The
             first match gives the tensor's module; the last part (kernel, gamma ...) follows from a table. A module that
             ends with "|1/3" is the second third of the rows of a fused tensor.
@@ -100,6 +102,8 @@ class Family:
         unused: sequence of regular expressions over tensor names without the prefix: buffers, and heads of pre-training
             that nothing here uses. Anything else left over is an error.
         renamed: sequence of (regular expression over tensor names, replacement). Older spellings.
+        constants: dict. Tensor name without the prefix -> numbers that PyTorch keeps in its files although they follow
+            from the `config.json`; no variable takes them, and a file must not hold others.
         checkpoints: sequence of `Known`. From the smallest to the largest.
         packing: bool. Whether several texts in a row are as if alone. Defaults to True.
         tokenizer: str. The kind that its checkpoints usually have: "WordPiece", "byte-level BPE", "BPE" or "Unigram".
@@ -113,8 +117,9 @@ class Family:
     fields: ClassVar[Mapping[str, tuple[str, Any]]]
     aliases: ClassVar[Mapping[str, str]] = {}
     fixed: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    implied: ClassVar[Mapping[str, str]] = {}
     modules: ClassVar[Sequence[tuple[str, str]]]
-    heads: ClassVar[Mapping[str, Head]] = {}
+    heads: Mapping[str, Head] = {}
     unused: ClassVar[Sequence[str]] = ()
     # Checkpoints converted from TF 1 say gamma and beta.
     renamed: ClassVar[Sequence[tuple[str, str]]] = (
@@ -122,10 +127,19 @@ class Family:
         (r"LayerNorm\.beta$", "LayerNorm.bias"),
     )
 
+    constants: Mapping[str, np.ndarray] = {}
     checkpoints: ClassVar[Sequence[Known]] = ()
     packing: ClassVar[bool] = True
     tokenizer: ClassVar[str] = "not stated"
     context: ClassVar[int | None] = None
+
+    def for_config(self, raw: Mapping[str, Any]) -> "Family":
+        """Returns the family with the tables of a `config.json`, where its names of tensors depend on that.
+
+        Raises:
+            CheckpointError: for a value that is not implemented.
+        """
+        return self
 
     def config(self, raw: Mapping[str, Any]) -> TransformerConfig:
         """Returns the numbers of a `config.json`.
@@ -156,6 +170,12 @@ class Family:
                 f"config.json: expected {keys['hidden_size']} to be a multiple of {keys['num_heads']}; received "
                 f"{config.hidden_size} and {config.num_heads}."
             )
+        for key, attribute in self.implied.items():
+            if raw.get(key) not in (None, expected := getattr(config, attribute)):
+                raise CheckpointError(
+                    f"config.json: {key} is {raw[key]!r}, but only {expected!r} is implemented for this family, its "
+                    f"{attribute.replace('_', ' ')}."
+                )
         return config
 
     def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,4 +245,6 @@ class Family:
     def is_excused(self, name: str) -> bool:
         """Returns whether a model may leave this tensor out: it is of a head, or of no use to any."""
         modules = {theirs for head in self.heads.values() for theirs in head.modules.values()}
-        return name.rpartition(".")[0] in modules or any(re.match(pattern, name) for pattern in self.unused)
+        if name in self.constants or name.rpartition(".")[0] in modules:
+            return True
+        return any(re.match(pattern, name) for pattern in self.unused)

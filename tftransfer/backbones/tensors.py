@@ -76,6 +76,11 @@ def fill(
         planned.append((variable, stored, place.transposed))
     left_out = [] if partial else sorted(set(available) - used)
     problems += [f"+ {name}: no variable takes this tensor" for name in left_out if not family.is_excused(name)]
+    problems += [
+        f"- {name}: expected {numbers.dtype} {numbers.shape} that follow from config.json; received other numbers"
+        for name, numbers in family.constants.items()
+        if name in available and not _close(tensors.get_tensor(available[name]), numbers)
+    ]
     if problems:
         raise CheckpointError("The checkpoint does not fit its config.json:\n" + "\n".join(problems))
     for variable, stored, transposed in planned:
@@ -87,6 +92,11 @@ def _part(stored: StoredTensor, place: Place) -> StoredTensor:
     """Returns the rows of a tensor that are at a place."""
     rows = stored.shape[0] // place.parts
     return stored.rows(place.part * rows, (place.part + 1) * rows)
+
+
+def _close(stored: np.ndarray, numbers: np.ndarray) -> bool:
+    """Returns whether a tensor holds these numbers, whatever it was rounded to."""
+    return stored.shape == numbers.shape and np.allclose(np.asarray(stored, "float32"), numbers, atol=1e-2)
 
 
 def collect(variables: Iterable[Any], family: Family, kind: str = "") -> dict[str, np.ndarray]:
@@ -105,4 +115,5 @@ def collect(variables: Iterable[Any], family: Family, kind: str = "") -> dict[st
         parts.setdefault(name, {})[place.part] = array.T if place.transposed else array
     # Contiguous, for a file holds the bytes as they lie.
     joined = {name: np.concatenate([found[n] for n in sorted(found)]) for name, found in parts.items()}
-    return {name: np.ascontiguousarray(array) for name, array in joined.items()}
+    constants = {f"{family.prefix if kind else ''}{name}": array for name, array in family.constants.items()}
+    return {name: np.ascontiguousarray(array) for name, array in {**joined, **constants}.items()}

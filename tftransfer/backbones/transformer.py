@@ -181,6 +181,11 @@ class TransformerConfig:
         return [int(n / steps) for n in range(self.num_layers)]
 
     @property
+    def head_size(self) -> int:
+        """Width of an attention head."""
+        return self.hidden_size // self.num_heads
+
+    @property
     def embedding_width(self) -> int:
         """Width of the embedding tables."""
         return self.embedding_size or self.hidden_size

@@ -1,6 +1,5 @@
 """Attention between contents and relative positions (DeBERTa: He et al., 2021, https://arxiv.org/abs/2006.03654)."""
 
-import math
 from typing import Any
 
 import keras
@@ -60,13 +59,17 @@ def _options(config: TransformerConfig) -> Disentangled:
 
 
 def _buckets(options: Disentangled) -> np.ndarray:
-    """Returns the bucket of each distance from 0 to the greatest: single ones first, then logarithmically wide."""
+    """Returns the bucket of each distance from 0 to the greatest: single ones first, then logarithmically wide.
+
+    The greatest has the last bucket, and so has all that is further away, as long as their number is even.
+    """
     apart = np.arange(options.max_distance + 1)
     if not options.buckets:
         return apart.astype("int32")
     exact = options.buckets // 2
+    # In float32 throughout, as PyTorch does: at the greatest distance but one the quotient must be 1, not a digit more.
     wide = np.log(np.maximum(apart, 1).astype("float32") / np.float32(exact))
-    wide = wide / np.float32(math.log((options.max_distance - 1) / exact)) * np.float32(exact - 1)
+    wide = wide / np.log(np.float32((options.max_distance - 1) / exact)) * np.float32(exact - 1)
     return np.where(apart <= exact, apart, np.ceil(wide) + exact).astype("int32")
 
 
