@@ -222,7 +222,7 @@ def build(
         raise ConfigError(
             f"max_length: expected 3 to {limit}, the positions of this checkpoint; received {max_length}."
         )
-    backbone = Backbone.from_checkpoint(checkpoint, dtype=precision, weights=weights)
+    backbone = Backbone.from_checkpoint(checkpoint, global_tokens=task.global_tokens, dtype=precision, weights=weights)
     features = backbone.features
     logits = task.head(features, head_hints(checkpoint, task.head_kind)) if head is None else head(features)
     model = TransferModel(backbone.input, keras.layers.Activation("linear", dtype="float32", name="logits")(logits))

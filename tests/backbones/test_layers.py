@@ -18,7 +18,7 @@ from tftransfer.backbones.backbone import Backbone
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.layers.attention import attention_bias
 from tftransfer.backbones.layers.positions import default_position_ids
-from tftransfer.backbones.transformer import Disentangled, RelativeBias, Rotary, TransformerConfig
+from tftransfer.backbones.transformer import BlockSparse, Disentangled, RelativeBias, Rotary, TransformerConfig
 
 
 def inputs(rows: int = 3, length: int = 20) -> dict[str, np.ndarray]:
@@ -98,6 +98,21 @@ def test_a_packed_row_may_be_longer_than_the_position_table(tiny: Backbone) -> N
     for start in (0, 30, 60):
         expected = tiny(alone)["last_hidden_state"]
         np.testing.assert_allclose(states[:, start : start + 30], expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("config", ["plain", "windows", "global", "blocks"])
+def test_a_text_of_one_token(config: str) -> None:
+    options = {
+        "plain": {},
+        "windows": LOCAL,
+        "global": {"windows": (1, 3, 2), "global_attention": True},
+        "blocks": BLOCKS,
+    }
+    backbone = Backbone.assemble(dataclasses.replace(CONFIG, **options[config]), global_tokens="first")
+    one = {name: np.ones((2, 1), "int32") for name in ("input_ids", "attention_mask", "token_type_ids")}
+    padded = {name: np.pad(array, [(0, 0), (0, 4)]) for name, array in one.items()}
+    found, expected = (backbone(batch)["last_hidden_state"][:, :1] for batch in (one, padded))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
 # --- Dropout ---
@@ -196,12 +211,17 @@ CONFIG = TransformerConfig(
     initializer_range=0.3,
     pad_token_id=0,
 )
+LOCAL: dict[str, Any] = {"windows": (1, 0, 2)}
+BLOCKS: dict[str, Any] = {"block_sparse": BlockSparse(1, 0)}
 # Every option that a family uses, in one or another of them.
 OTHERS = [
     dataclasses.replace(CONFIG, norm="pre", norm_bias=False, gated=True, rotary=Rotary(1e4, 100.0, True, True)),
     dataclasses.replace(CONFIG, attention_bias=False, attention_output_bias=False, feed_forward_bias=False),
     dataclasses.replace(CONFIG, relative_bias=RelativeBias(8, 16), position_offset=2, num_groups=1, embedding_size=8),
     dataclasses.replace(CONFIG, disentangled=Disentangled(7, 4, normalized=True), convolution=(3, "gelu")),
+    dataclasses.replace(CONFIG, **LOCAL),
+    dataclasses.replace(CONFIG, windows=(1, 3, 2), global_attention=True, separator_token_id=3),
+    dataclasses.replace(CONFIG, **BLOCKS),
     dataclasses.replace(
         CONFIG, type_vocab_size=0, learned_positions=False, task_type_vocab_size=3, embedding_scale=4.0
     ),
@@ -213,6 +233,7 @@ LAYERS = [
     (layers.TransformerLayer(CONFIG, 1, name="c"), (HIDDEN, SCOPE)),
     *((layers.TransformerEmbeddings(config, name="b"), (MASK, MASK, MASK)) for config in (CONFIG, *OTHERS)),
     *((layers.TransformerEncoder(config, name="d"), (HIDDEN, MASK)) for config in (CONFIG, *OTHERS)),
+    (layers.ChosenTokens(1, name="f"), (MASK, MASK)),
     (layers.Pooler(8, 0.3, name="e"), (HIDDEN,)),
 ]
 

@@ -51,7 +51,11 @@ DEBERTA_V3 = {
     "position_biased_input": False,
 }
 # model_type -> keys of its config.json that its tiny checkpoints need, and odd ones of its own.
-SPECIAL: dict[str, dict[str, Any]] = {"deberta-v2": DEBERTA_V3}
+SPECIAL: dict[str, dict[str, Any]] = {
+    "deberta-v2": DEBERTA_V3,
+    "longformer": {"attention_window": 8},
+    "modernbert": {"local_attention": 8},
+}
 SPECIAL_ODD: dict[str, dict[str, dict[str, Any]]] = {
     "albert": {
         "embeddings as wide as layers": {"embedding_size": 32},
@@ -90,6 +94,30 @@ SPECIAL_ODD: dict[str, dict[str, dict[str, Any]]] = {
         "narrow embeddings": {"embedding_size": 12},
     },
     "nomic_bert": {"another theta": {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}}},
+    "longformer": {
+        "a window for each layer": {"attention_window": [4, 16, 8]},
+        "a window longer than the rows": {"attention_window": 128},
+    },
+    "modernbert": {
+        "two thetas and biases": {
+            "rope_parameters": {
+                "full_attention": {"rope_type": "default", "rope_theta": 500.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 20.0},
+            },
+            "norm_bias": True,
+            "attention_bias": True,
+            "mlp_bias": True,
+        },
+        "old spelling": {"global_rope_theta": 300.0, "local_rope_theta": 50.0, "global_attn_every_n_layers": 2},
+        "types of layers": {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+        "local layers alone": {"layer_types": ["sliding_attention"] * 3, "local_attention": 5},
+    },
+    "big_bird": {
+        "sparse": {"block_size": 4, "num_random_blocks": 1},
+        "sparse with two random blocks": {"block_size": 4, "num_random_blocks": 2},
+        "short of sparse": {"block_size": 4, "num_random_blocks": 3},
+        "full, no bias, scaled": {"attention_type": "original_full", "use_bias": False, "rescale_embeddings": True},
+    },
 }
 # Heads that differ with the config: (model_type, kind, keys of config.json).
 SPECIAL_HEADS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -146,6 +174,19 @@ def batch(name: str, padding: str = "right", types: int = 2, length: int = LENGT
     ids = rng.integers(10, VOCABULARY, mask.shape) * mask + pad * (1 - mask)
     inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": rng.integers(0, types, mask.shape) * mask}
     return {key: np.ascontiguousarray(array, "int32") for key, array in inputs.items()}
+
+
+def ask(name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns right-padded rows with three separators each, behind half of a row's tokens and thereafter.
+
+    That is what transformers' Longformer wants of a question and its context; in short rows they are padding.
+    """
+    separator = family_of(name).config(torch_config(name).to_dict()).separator_token_id
+    ids = inputs["input_ids"].copy()
+    for row, length in zip(ids, inputs["attention_mask"].sum(axis=1), strict=True):
+        if separator is not None:
+            row[[length // 2, length // 2 + 1, max(length - 1, length // 2 + 2)]] = separator
+    return {**inputs, "input_ids": ids}
 
 
 def transformers_pad(name: str) -> int:

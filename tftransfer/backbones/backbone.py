@@ -1,7 +1,7 @@
 """A pretrained Transformer as a functional Keras model."""
 
 import contextlib
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -10,8 +10,11 @@ from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.initializers import zeros_instead
 from tftransfer.backbones.tensors import LoadReport, fill
 from tftransfer.backbones.transformer import TransformerConfig
+from tftransfer.errors import ConfigError
 
 __all__ = ["Backbone"]
+
+GlobalChoice = Literal["none", "first", "question", "input"]
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -27,6 +30,8 @@ class Backbone(keras.Model):
     - `position_ids`, if asked for: the position of each token in its sequence, from 0 in every family (RoBERTa's rows
       begin further down in its table; that is added). Without it, the first sequence of a row counts from the row's
       start, or in families of RoBERTa's kind from its first token, and each further one from its own first token.
+    - `global_attention_mask`, if asked for: 1 for tokens that see their whole text and are seen by all of it
+      (Longformer), 0 for the others.
 
     Its outputs are a dict: `last_hidden_state` `(batch, length, hidden)` and, if the checkpoint has a pooler,
     `pooler_output` `(batch, hidden)`. `last_hidden_state` carries a Keras mask that leaves out padding.
@@ -80,6 +85,7 @@ class Backbone(keras.Model):
         revision: str | None = None,
         *,
         position_ids: bool = False,
+        global_attention_mask: bool = False,
         dtype: str = "float32",
     ) -> "Backbone":
         """Returns the backbone of a checkpoint with its weights.
@@ -89,36 +95,65 @@ class Backbone(keras.Model):
             revision: str. Commit, tag or branch on the Hub. Defaults to None: the pinned commit of a well-known name,
                 else the main branch.
             position_ids: bool. Whether the model takes `position_ids`. Defaults to False.
+            global_attention_mask: bool. Whether the model takes `global_attention_mask`; without it no token is global.
+                Defaults to False.
             dtype: str. Keras dtype policy, "float32" or "mixed_bfloat16". Defaults to "float32".
 
         Raises:
+            ConfigError: if a `global_attention_mask` is asked of a family without global attention.
             CheckpointError: if the checkpoint cannot be found, is damaged, is refused (pickle), is of a family that is
                 not supported, or has a config value that is not implemented.
         """
-        return cls.from_checkpoint(Checkpoint.find(name, revision), position_ids=position_ids, dtype=dtype)
+        checkpoint = Checkpoint.find(name, revision)
+        if global_attention_mask and not checkpoint.config.global_attention:
+            kind = checkpoint.raw_config["model_type"]
+            raise ConfigError(
+                f"global_attention_mask: expected a checkpoint with global attention, such as a Longformer; received "
+                f"'{name}' of the type '{kind}', whose tokens have none. Leave the argument out."
+            )
+        chosen: GlobalChoice = "input" if global_attention_mask else "none"
+        return cls.from_checkpoint(checkpoint, position_ids=position_ids, global_tokens=chosen, dtype=dtype)
 
     @classmethod
     def from_checkpoint(
-        cls, checkpoint: Checkpoint, *, position_ids: bool = False, dtype: str = "float32", weights: bool = True
+        cls,
+        checkpoint: Checkpoint,
+        *,
+        position_ids: bool = False,
+        global_tokens: GlobalChoice = "none",
+        dtype: str = "float32",
+        weights: bool = True,
     ) -> "Backbone":
         """Returns the backbone of an opened checkpoint; with `weights=False` its variables are freshly made.
 
         Args:
             checkpoint: Checkpoint. See `Checkpoint.find`.
             position_ids: bool. Whether the model takes `position_ids`. Defaults to False.
+            global_tokens: str. See `assemble`. Defaults to "none".
             dtype: str. Keras dtype policy. Defaults to "float32".
             weights: bool. Whether to read the weights. Defaults to True.
         """
-        pooler = checkpoint.has_pooler
         with zeros_instead() if weights else contextlib.nullcontext():
-            backbone = cls.assemble(checkpoint.config, pooler=pooler, position_ids=position_ids, dtype=dtype)
+            backbone = cls.assemble(
+                checkpoint.config,
+                pooler=checkpoint.has_pooler,
+                position_ids=position_ids,
+                global_tokens=global_tokens,
+                dtype=dtype,
+            )
         if weights:
             backbone.load_report = fill(backbone.weights, checkpoint.family, checkpoint.tensors)
         return backbone
 
     @classmethod
     def assemble(
-        cls, config: TransformerConfig, *, pooler: bool = True, position_ids: bool = False, dtype: str = "float32"
+        cls,
+        config: TransformerConfig,
+        *,
+        pooler: bool = True,
+        position_ids: bool = False,
+        global_tokens: GlobalChoice = "none",
+        dtype: str = "float32",
     ) -> "Backbone":
         """Returns a freshly initialised backbone of these sizes.
 
@@ -126,6 +161,9 @@ class Backbone(keras.Model):
             config: TransformerConfig. Sizes and constants.
             pooler: bool. Whether there is a `pooler_output`. Defaults to True.
             position_ids: bool. Whether the model takes `position_ids`. Defaults to False.
+            global_tokens: "none", "first" (of every sequence), "question" (all before a sequence's first separator) or
+                "input" (an input `global_attention_mask`). Which tokens are global; means nothing to an encoder
+                without global attention. Defaults to "none".
             dtype: str. Keras dtype policy. Defaults to "float32".
         """
         # === Layers ===
@@ -135,9 +173,15 @@ class Backbone(keras.Model):
 
         # === Functional model ===
         names = ["input_ids", "attention_mask", "token_type_ids"] + ["position_ids"] * position_ids
+        names += ["global_attention_mask"] * (config.global_attention and global_tokens == "input")
         inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
-        embedded, _ = embeddings(**inputs)
-        states = encoder(embedded, inputs["attention_mask"], position_ids=inputs.get("position_ids"))
+        embedded, _ = embeddings(**{name: value for name, value in inputs.items() if name != "global_attention_mask"})
+        options = {name: inputs[name] for name in names[3:]}
+        if config.global_attention and global_tokens in ("first", "question"):
+            separator = config.separator_token_id if global_tokens == "question" else None
+            choose = layers.ChosenTokens(separator, name="global_tokens")
+            options["global_attention_mask"] = choose(inputs["input_ids"], inputs["attention_mask"])
+        states = encoder(embedded, inputs["attention_mask"], **options)
         outputs = {"last_hidden_state": mask([states[-1], inputs["attention_mask"]])}
         if pooler:
             pool = layers.Pooler(config.hidden_size, config.initializer_range, dtype=dtype, name="pooler")

@@ -105,7 +105,8 @@ class Family:
         constants: dict. Tensor name without the prefix -> numbers that PyTorch keeps in its files although they follow
             from the `config.json`; no variable takes them, and a file must not hold others.
         checkpoints: sequence of `Known`. From the smallest to the largest.
-        packing: bool. Whether several texts in a row are as if alone. Defaults to True.
+        packing: bool. Whether several texts in a row are as if alone, in rows of up to
+            `TransformerConfig.packed_length`. Defaults to True.
         tokenizer: str. The kind that its checkpoints usually have: "WordPiece", "byte-level BPE", "BPE" or "Unigram".
             Defaults to "not stated".
         context: int or None. Tokens that its checkpoints usually take. Defaults to None: as many as a `config.json`
@@ -163,7 +164,7 @@ class Family:
             config = pydantic.TypeAdapter(TransformerConfig).validate_python(values)
         except pydantic.ValidationError as error:
             found = [describe(e) for e in error.errors()]
-            problems = [f"{keys.get(str(path[0]), path[0])}: {text}" for path, text in found]
+            problems = [f"{keys.get(str(path[0]), '.'.join(map(str, path)))}: {text}" for path, text in found]
             raise CheckpointError("\n".join(["config.json:", *problems])) from None
         if config.hidden_size % config.num_heads:
             raise CheckpointError(

@@ -84,6 +84,11 @@ class BlockSparse:
     block_size: _Count
     random_blocks: _Size
 
+    @property
+    def full_length(self) -> int:
+        """The longest row whose tokens all see each other; blocks would save nothing."""
+        return (5 + 2 * self.random_blocks) * self.block_size
+
 
 @dataclasses.dataclass(frozen=True)
 class TransformerConfig:
@@ -106,6 +111,8 @@ class TransformerConfig:
         classifier_dropout: float. Dropout rate that the checkpoint asks of a head.
         initializer_range: float. Standard deviation of freshly made kernels.
         pad_token_id: int or None. Id of the padding token, if there is one.
+        separator_token_id: int or None. Id of the token between a question and its context, where attention depends on
+            it. Defaults to None.
         embedding_size: int. Width of the embedding tables, projected to `hidden_size` even where it is the same.
             Defaults to None: `hidden_size`, and no projection.
         learned_positions: bool. Whether there is a position table. Defaults to True.
@@ -129,7 +136,7 @@ class TransformerConfig:
             everywhere.
         global_attention: bool. Whether chosen tokens look everywhere with projections of their own (Longformer).
             Defaults to False.
-        block_sparse: BlockSparse or None. Defaults to None.
+        block_sparse: BlockSparse or None. Attention between blocks in long rows. Defaults to None.
         convolution: tuple of (kernel size, activation) or None. A convolution beside the first layer (DeBERTa-v2).
             Defaults to None.
     """
@@ -148,6 +155,7 @@ class TransformerConfig:
     classifier_dropout: _Rate
     initializer_range: _Constant
     pad_token_id: int | None
+    separator_token_id: int | None = None
     embedding_size: _Count | None = None
     learned_positions: _Flag = True
     position_offset: _Size = 0
@@ -172,6 +180,11 @@ class TransformerConfig:
     def max_length(self) -> int:
         """The longest sequence, in tokens."""
         return self.max_positions - self.position_offset
+
+    @property
+    def packed_length(self) -> int | None:
+        """The longest row that may hold several texts, in tokens; None if any row may."""
+        return self.block_sparse.full_length if self.block_sparse else None
 
     @property
     def layer_order(self) -> list[int]:

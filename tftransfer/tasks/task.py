@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pydantic
@@ -65,12 +65,15 @@ class Task(abc.ABC):
     Attributes:
         name: str. The registered name.
         head_kind: str. Which of a checkpoint's heads is one for this task, "" for none. Defaults to "".
+        global_tokens: "none", "first" (of every text) or "question" (all of the first of two texts). Which tokens see
+            the whole text, where the backbone has such tokens (Longformer). Defaults to "none".
         report: str. Which report of `tftransfer.evaluation` describes its predictions.
         monitors: sequence of str. What `training.monitor` may name: "loss" and the task's metrics.
     """
 
     name: ClassVar[str]
     head_kind: ClassVar[str] = ""
+    global_tokens: ClassVar[Literal["none", "first", "question"]] = "none"
     report: ClassVar[str]
     monitors: ClassVar[Sequence[str]]
     labels: Sequence[str] | None

@@ -1,16 +1,23 @@
 """The Keras layers that every family is made of."""
 
 from tftransfer.backbones.layers.attention import SelfAttention
+from tftransfer.backbones.layers.block_sparse import BlockSparseSelfAttention
+from tftransfer.backbones.layers.chosen_tokens import ChosenTokens
 from tftransfer.backbones.layers.convolution import SequenceConvolution
 from tftransfer.backbones.layers.disentangled import DisentangledSelfAttention, RelativePositions
 from tftransfer.backbones.layers.embeddings import TransformerEmbeddings
 from tftransfer.backbones.layers.encoder import TransformerEncoder, TransformerLayer
+from tftransfer.backbones.layers.local import LocalSelfAttention, LongformerSelfAttention
 from tftransfer.backbones.layers.mask import PaddingMask
 from tftransfer.backbones.layers.pooler import Pooler
 from tftransfer.backbones.layers.positions import RelativeBias
 
 __all__ = [
+    "BlockSparseSelfAttention",
+    "ChosenTokens",
     "DisentangledSelfAttention",
+    "LocalSelfAttention",
+    "LongformerSelfAttention",
     "PaddingMask",
     "Pooler",
     "RelativeBias",

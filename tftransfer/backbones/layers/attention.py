@@ -3,19 +3,15 @@
 from typing import Any, ClassVar
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from tftransfer.backbones.layers.frozen import dropout_is_active
 from tftransfer.backbones.layers.parts import dense
 from tftransfer.backbones.layers.positions import rotate
+from tftransfer.backbones.layers.softmax import FORBIDDEN, same_sequence, softmax
 from tftransfer.backbones.transformer import TransformerConfig
 
-__all__ = ["FORBIDDEN", "SelfAttention", "attention_bias", "softmax"]
-
-# Large enough that exp() of it is exactly 0 in float32, and finite even in float16, so that a row of padding yields
-# numbers, not NaN.
-FORBIDDEN = -3e4
+__all__ = ["SelfAttention", "attention_bias"]
 
 
 def attention_bias(attention_mask: Any) -> Any:
@@ -26,19 +22,7 @@ def attention_bias(attention_mask: Any) -> Any:
     Args:
         attention_mask: int tensor `(batch, length)`. 0 is padding, n is the n-th sequence of the row.
     """
-    query, key = attention_mask[:, None, :, None], attention_mask[:, None, None, :]
-    allowed = ops.logical_and(ops.equal(query, key), ops.greater(key, 0))
-    return ops.where(allowed, 0.0, FORBIDDEN)
-
-
-def softmax(scores: Any, bias: Any) -> Any:
-    """Returns attention probabilities of biased scores, in the dtype of the scores.
-
-    In float32 whatever the compute dtype: in bfloat16 their sum is off by up to 1 %.
-    """
-    # TensorFlow's own: that of Keras warns of rows of one token.
-    probabilities = tf.nn.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"))
-    return ops.cast(probabilities, scores.dtype)
+    return ops.where(same_sequence(attention_mask, attention_mask), 0.0, FORBIDDEN)
 
 
 @keras.saving.register_keras_serializable("tftransfer")

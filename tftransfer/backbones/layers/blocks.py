@@ -41,6 +41,16 @@ class Blocks(NamedTuple):
         size = _ceil_divide(length, _choose(is_long, length // window, 1))
         return cls(length, _ceil_divide(length, size), size, _choose(is_long, window, 0))
 
+    @classmethod
+    def of_size(cls, length: Any, size: int) -> "Blocks":
+        """Returns a cut into blocks of that size, each of which sees its two neighbours whole.
+
+        Args:
+            length: int, or scalar int32 tensor. Tokens in a row.
+            size: int. Tokens in a block.
+        """
+        return cls(length, _ceil_divide(length, size), size, size)
+
     def cut(self, x: Any) -> Any:
         """Cuts rows into blocks: `(batch, heads, length, width)` to `(batch, heads, count, size, width)`."""
         batch, heads, _, width = ops.shape(x)

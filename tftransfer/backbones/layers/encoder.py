@@ -6,9 +6,12 @@ import keras
 
 from tftransfer.activations import find_activation
 from tftransfer.backbones.layers.attention import SelfAttention, attention_bias
+from tftransfer.backbones.layers.block_sparse import BlockSparseSelfAttention
 from tftransfer.backbones.layers.convolution import SequenceConvolution
 from tftransfer.backbones.layers.disentangled import DisentangledSelfAttention, RelativePositions
 from tftransfer.backbones.layers.frozen import dropout_is_active
+from tftransfer.backbones.layers.global_tokens import GlobalTokens
+from tftransfer.backbones.layers.local import LocalSelfAttention, LongformerSelfAttention
 from tftransfer.backbones.layers.parts import dense, norm
 from tftransfer.backbones.layers.positions import RelativeBias, default_position_ids, rotations
 from tftransfer.backbones.transformer import TransformerConfig
@@ -18,7 +21,13 @@ __all__ = ["TransformerEncoder", "TransformerLayer"]
 
 def _attention_class(config: TransformerConfig, layer: int) -> type[SelfAttention]:
     """Returns the kind of attention of a layer."""
-    return DisentangledSelfAttention if config.disentangled else SelfAttention
+    if config.disentangled:
+        return DisentangledSelfAttention
+    if config.global_attention:
+        return LongformerSelfAttention
+    if config.block_sparse:
+        return BlockSparseSelfAttention
+    return LocalSelfAttention if config.window(layer) else SelfAttention
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -102,6 +111,8 @@ class TransformerEncoder(keras.layers.Layer):
         hidden: float tensor `(batch, length, hidden)`, the embeddings.
         attention_mask: int tensor `(batch, length)`. 0 is padding, n is the n-th sequence of the row.
         position_ids: int tensor `(batch, length)`, from 0 in every sequence. Defaults to None: counted.
+        global_attention_mask: int tensor `(batch, length)`. 1 for global tokens, where there is global attention.
+            Defaults to None: no token is global.
         training: bool. Whether dropout is active.
 
     Returns:
@@ -141,9 +152,14 @@ class TransformerEncoder(keras.layers.Layer):
             self.convolution.build(hidden_shape)
 
     def call(
-        self, hidden: Any, attention_mask: Any, position_ids: Any = None, training: bool | None = None
+        self,
+        hidden: Any,
+        attention_mask: Any,
+        position_ids: Any = None,
+        global_attention_mask: Any = None,
+        training: bool | None = None,
     ) -> tuple[Any, ...]:
-        scope = self.scope(attention_mask, position_ids)
+        scope = self.scope(attention_mask, position_ids, global_attention_mask)
         embedded, outputs = hidden, list[Any]()
         for n in self.config.layer_order:
             hidden = self.layers[n](hidden, scope, training=training)
@@ -154,7 +170,7 @@ class TransformerEncoder(keras.layers.Layer):
             outputs[-1] = self.final_norm(hidden)
         return tuple(outputs)
 
-    def scope(self, attention_mask: Any, position_ids: Any = None) -> dict[str, Any]:
+    def scope(self, attention_mask: Any, position_ids: Any = None, global_attention_mask: Any = None) -> dict[str, Any]:
         """Returns what all layers share: the attention mask, and what their attentions need beside it."""
         config = self.config
         needed = {entry for layer in self.layers for entry in layer.attention.needs}
@@ -163,6 +179,8 @@ class TransformerEncoder(keras.layers.Layer):
             scope["bias"] = attention_bias(attention_mask)
             if config.relative_bias:
                 scope["bias"] += self.relative_bias(attention_mask)
+        if "global_tokens" in needed and global_attention_mask is not None:
+            scope["global_tokens"] = GlobalTokens.find(global_attention_mask, attention_mask)
         if config.disentangled:
             scope["relative_positions"], scope["relative_rows"] = self.relative_positions(attention_mask)
         if config.rotary:

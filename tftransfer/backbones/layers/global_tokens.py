@@ -43,6 +43,23 @@ class GlobalTokens(NamedTuple):
         number = ops.where(value > 0, tf.gather(attention_mask, index, batch_dims=1), 0)
         return cls(index, number, ops.where(is_global, rank - 1, -1))
 
+    @classmethod
+    def first_and_last(cls, attention_mask: Any, size: int) -> "GlobalTokens":
+        """Returns the tokens of the first and the last block of every row (BigBird).
+
+        Args:
+            attention_mask: int tensor `(batch, length)`. 0 is padding, n is the n-th sequence of the row.
+            size: int. Tokens a block; the last one holds what is left. There is more than one.
+        """
+        batch, length = ops.shape(attention_mask)
+        last = (length - 1) // size * size  # where the last block begins
+        block, places = ops.arange(size, dtype="int32"), ops.arange(length, dtype="int32")
+        index = ops.concatenate([block, block + last])
+        inside, index = index < length, ops.minimum(index, length - 1)
+        number = ops.where(inside, ops.take(attention_mask, index, axis=1), 0)
+        slot = ops.where(places >= last, places - last + size, ops.where(places < size, places, -1))
+        return cls(ops.broadcast_to(index, (batch, 2 * size)), number, ops.broadcast_to(slot, (batch, length)))
+
     @property
     def mask(self) -> Any:
         """Whether each token is global: bool `(batch, length)`."""

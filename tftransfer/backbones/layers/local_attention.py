@@ -3,16 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
 from keras import ops
 
 from tftransfer.backbones.layers.blocks import Blocks
 from tftransfer.backbones.layers.global_tokens import GlobalTokens
+from tftransfer.backbones.layers.softmax import FORBIDDEN, same_sequence, softmax
 
-__all__ = ["global_attention", "local_attention"]
-
-# Large enough that exp() of it is exactly 0 in float32, and finite even in float16.
-_FORBIDDEN = -3e4
+__all__ = ["block_attention", "global_attention", "local_attention"]
 
 
 def local_attention(
@@ -43,18 +40,40 @@ def local_attention(
         A float tensor `(batch, heads, length, head_size)`. Rows of padding are finite, and mean nothing.
     """
     blocks = Blocks.for_window(ops.shape(query)[2], window)
-    scores = ops.matmul(blocks.cut(query), _transposed(blocks.cut_with_margins(key)))
-    scores = _masked(scores, _sees_in_window(blocks, window, attention_mask, global_tokens))
-    values = blocks.cut_with_margins(value)
-    if global_tokens is None:
-        return blocks.join(ops.matmul(_probabilities(scores, query.dtype, dropout), values))
-    # What is in the slots is common to all blocks: two products of whole rows instead of one a block.
-    in_slots = ops.matmul(query, _transposed(global_tokens.pick(key, axis=2)))  # (batch, heads, length, slots)
-    in_slots = blocks.cut(_masked(in_slots, _same(attention_mask, global_tokens.number)))
-    probabilities = _probabilities(ops.concatenate([in_slots, scores], axis=-1), query.dtype, dropout)
-    slots = ops.shape(in_slots)[-1]
-    from_slots = ops.matmul(blocks.join(probabilities[..., :slots]), global_tokens.pick(value, axis=2))
-    return from_slots + blocks.join(ops.matmul(probabilities[..., slots:], values))
+    return _attend(query, key, value, attention_mask, blocks, window, dropout, global_tokens)
+
+
+def block_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attention_mask: Any,
+    block_size: int,
+    *,
+    dropout: Callable[[Any], Any] | None = None,
+    global_tokens: GlobalTokens | None = None,
+    global_bias: Any = 0.0,
+) -> Any:
+    """Attends to tokens of the same sequence in the same block and both its neighbours (BigBird: Zaheer et al., 2020).
+
+    Global tokens are seen from everywhere, as in `local_attention`.
+
+    Args:
+        query: float tensor `(batch, heads, length, head_size)`, already scaled.
+        key: float tensor `(batch, heads, length, head_size)`.
+        value: float tensor `(batch, heads, length, head_size)`.
+        attention_mask: int tensor `(batch, length)`. 0 is padding, n is the n-th sequence of the row.
+        block_size: int. Tokens a block; the first block begins where the row does.
+        dropout: callable on the probabilities. Defaults to None.
+        global_tokens: `GlobalTokens`. Defaults to None.
+        global_bias: float tensor `(slots,)`. Added to the scores of global tokens as keys. Defaults to 0.
+
+    Returns:
+        A float tensor `(batch, heads, length, head_size)`. Rows of padding are finite, and mean nothing.
+    """
+    blocks = Blocks.of_size(ops.shape(query)[2], block_size)
+    everything = 2 * block_size  # no token of a block is farther away in it and its neighbours
+    return _attend(query, key, value, attention_mask, blocks, everything, dropout, global_tokens, global_bias)
 
 
 def global_attention(
@@ -79,8 +98,35 @@ def global_attention(
     Returns:
         A float tensor `(batch, heads, slots, head_size)`. Empty slots are finite, and mean nothing.
     """
-    scores = _masked(ops.matmul(query, _transposed(key)), _same(global_tokens.number, attention_mask))
+    scores = _masked(ops.matmul(query, _transposed(key)), same_sequence(global_tokens.number, attention_mask))
     return ops.matmul(_probabilities(scores, query.dtype, dropout), value)
+
+
+def _attend(
+    query: Any,
+    key: Any,
+    value: Any,
+    attention_mask: Any,
+    blocks: Blocks,
+    window: int,
+    dropout: Callable[[Any], Any] | None,
+    global_tokens: GlobalTokens | None,
+    global_bias: Any = 0.0,
+) -> Any:
+    """Attends to what is in a block and its margins at most `window` away, and to global tokens."""
+    scores = ops.matmul(blocks.cut(query), _transposed(blocks.cut_with_margins(key)))
+    scores = _masked(scores, _sees_in_window(blocks, window, attention_mask, global_tokens))
+    values = blocks.cut_with_margins(value)
+    if global_tokens is None:
+        return blocks.join(ops.matmul(_probabilities(scores, query.dtype, dropout), values))
+    # What is in the slots is common to all blocks: two products of whole rows instead of one a block.
+    in_slots = ops.matmul(query, _transposed(global_tokens.pick(key, axis=2)))  # (batch, heads, length, slots)
+    in_slots = _masked(in_slots, same_sequence(attention_mask, global_tokens.number)) + global_bias
+    in_slots = blocks.cut(in_slots)
+    probabilities = _probabilities(ops.concatenate([in_slots, scores], axis=-1), query.dtype, dropout)
+    slots = ops.shape(in_slots)[-1]
+    from_slots = ops.matmul(blocks.join(probabilities[..., :slots]), global_tokens.pick(value, axis=2))
+    return from_slots + blocks.join(ops.matmul(probabilities[..., slots:], values))
 
 
 def _sees_in_window(blocks: Blocks, window: int, attention_mask: Any, global_tokens: GlobalTokens | None) -> Any:
@@ -95,22 +141,15 @@ def _sees_in_window(blocks: Blocks, window: int, attention_mask: Any, global_tok
     return ops.logical_and(near, ops.logical_and(ops.equal(query, key), key > 0))
 
 
-def _same(query: Any, key: Any) -> Any:
-    """Returns whether two tokens are of one sequence, bool `(batch, 1, queries, keys)`."""
-    query, key = query[:, None, :, None], key[:, None, None, :]
-    return ops.logical_and(ops.equal(query, key), key > 0)
-
-
 def _transposed(x: Any) -> Any:
     return ops.swapaxes(x, -1, -2)
 
 
 def _masked(scores: Any, allowed: Any) -> Any:
     # float32 from here to the probabilities, whatever the compute dtype: in bfloat16 a softmax is off by up to 1 %.
-    return ops.cast(scores, "float32") + ops.where(allowed, 0.0, _FORBIDDEN)
+    return ops.cast(scores, "float32") + ops.where(allowed, 0.0, FORBIDDEN)
 
 
 def _probabilities(scores: Any, dtype: Any, dropout: Callable[[Any], Any] | None) -> Any:
-    # Not Keras's softmax, which warns about rows of one token.
-    probabilities = ops.cast(tf.nn.softmax(scores), dtype)
+    probabilities = softmax(scores, dtype=dtype)
     return probabilities if dropout is None else dropout(probabilities)
