@@ -1,11 +1,12 @@
-"""Measures a training step of attention on long rows: in a window against whole rows, time and memory.
+"""Measures a training step of a small encoder on long rows: attention of long-text families against full attention.
 
-One step is forward and backward through two attention layers without projections, in a `tf.function`. Each
-measurement is a process of its own, whose peak memory is counted above what the process holds before the step is
-traced. One line of JSON a measurement is appended to the results file; what already stands there is not measured
-again, so the script can be stopped and started again.
+One step is forward, backward and AdamW, with dropout, in a `tf.function` of static shapes. Each measurement is a
+process of its own, whose peak memory is counted above what the process holds before the step is traced: activations,
+gradients and the optimizer's moments. One line of JSON a measurement is appended to the results file; what already
+stands there is not measured again, so the script can be stopped and started again.
 
     python benchmarks/long_inputs.py
+    python benchmarks/long_inputs.py --layers 12 --width 768 --heads 12 --kinds longformer --lengths 4096
 """
 
 import argparse
@@ -22,32 +23,53 @@ from typing import Any
 from tftransfer.evaluation.tables import table
 
 LENGTHS = [512, 1024, 2048, 4096, 8192]
-KINDS = ["local", "full"]
-KEY = ("kind", "length", "window", "batch_size", "heads", "head_size")
+# Kind of attention -> what its family's config has beside the sizes.
+KINDS: dict[str, dict[str, Any]] = {
+    "longformer": {"attention_window": None},
+    "modernbert": {"local_attention": None},
+    "big_bird": {},
+    "full": {"attention_type": "original_full"},  # BigBird's other kind, which is BERT's
+}
+KEY = ("kind", "length", "layers", "width", "heads", "window", "batch_size")
 
 
-def training_step(kind: str, window: int, layers: int = 2) -> Callable[..., Any]:
-    """Returns a function of query, key, value and attention mask that returns the gradients of the first three."""
+def model_of(kind: str, length: int, options: argparse.Namespace) -> Any:
+    """Returns a classifier over the first token of an encoder with that kind of attention."""
+    import keras
+
+    from tftransfer import registry
+    from tftransfer.backbones.backbone import Backbone
+
+    sizes = {
+        "vocab_size": 1000,
+        "hidden_size": options.width,
+        "num_hidden_layers": options.layers,
+        "num_attention_heads": options.heads,
+        "intermediate_size": 4 * options.width,
+        "max_position_embeddings": length + 2,
+    }
+    windows = {key: 2 * options.window for key in KINDS[kind] if KINDS[kind][key] is None}
+    dropouts = {"mlp_dropout": 0.1, "attention_dropout": 0.1} if kind == "modernbert" else {}
+    family = registry.backbones.get("big_bird" if kind == "full" else kind)()
+    config = family.config({**sizes, **KINDS[kind], **windows, **dropouts})
+    backbone = Backbone.assemble(config, pooler=False, global_tokens="first")
+    return keras.Model(backbone.input, keras.layers.Dense(2)(backbone.output["last_hidden_state"][:, 0]))
+
+
+def training_step(model: Any) -> Callable[..., Any]:
+    """Returns a function of the inputs that trains the model by a step and returns the loss."""
+    import keras
     import tensorflow as tf
 
-    from tftransfer.backbones.layers.attention import attention_bias
-    from tftransfer.backbones.layers.local_attention import local_attention
+    optimizer = keras.optimizers.AdamW(1e-5)
+    optimizer.build(model.trainable_variables)
 
-    def full_attention(query: Any, key: Any, value: Any, mask: Any) -> Any:
-        scores = tf.matmul(query, key, transpose_b=True) + attention_bias(mask)
-        return tf.matmul(tf.nn.softmax(scores), value)
-
-    def step(query: Any, key: Any, value: Any, mask: Any) -> Any:
+    def step(inputs: dict[str, Any]) -> Any:
         with tf.GradientTape() as tape:
-            tape.watch((query, key, value))
-            hidden = query
-            for _ in range(layers):
-                if kind == "local":
-                    hidden = local_attention(hidden, key, value, mask, window)
-                else:
-                    hidden = full_attention(hidden, key, value, mask)
-            loss = tf.reduce_mean(hidden**2)
-        return tape.gradient(loss, (query, key, value))
+            loss = tf.reduce_mean(model(inputs, training=True) ** 2)
+        pairs = zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+        optimizer.apply_gradients([(gradient, variable) for gradient, variable in pairs])
+        return loss
 
     return tf.function(step)
 
@@ -62,15 +84,16 @@ def measure(kind: str, length: int, options: argparse.Namespace) -> dict[str, An
     """Measures in this process; the first call, which traces, is not timed."""
     import tensorflow as tf
 
-    shape = (options.batch_size, options.heads, length, options.head_size)
-    tensors = [tf.random.stateless_normal(shape, (0, seed)) * options.head_size**-0.25 for seed in range(3)]
-    mask = tf.ones((options.batch_size, length), "int32")
-    step, before, seconds = training_step(kind, options.window), peak_megabytes(), []
-    step(*tensors, mask)
+    shape = (options.batch_size, length)
+    inputs = {name: tf.ones(shape, "int32") for name in ("attention_mask", "token_type_ids")}
+    inputs["input_ids"] = tf.random.stateless_uniform(shape, (0, 0), 5, 1000, "int32")
+    model, seconds = model_of(kind, length, options), list[float]()
+    before = peak_megabytes()
+    step = training_step(model)
+    step(inputs)
     for _ in range(3):
         start = time.perf_counter()
-        for gradient in step(*tensors, mask):
-            gradient.numpy()  # waits for the result
+        step(inputs).numpy()  # waits for the result
         seconds.append(time.perf_counter() - start)
     return {
         **{name: getattr(options, name) for name in KEY if hasattr(options, name)},
@@ -93,27 +116,28 @@ def measure_apart(kind: str, length: int, options: argparse.Namespace) -> dict[s
 
 
 def show(records: list[dict[str, Any]]) -> str:
-    """Returns a table with a row for each length and both kinds of attention side by side."""
+    """Returns a table with a row for each length, and time and memory of each kind of attention."""
     found = {(record["kind"], record["length"]): record for record in records}
+    kinds = [kind for kind in KINDS if any(kind == found_kind for found_kind, _ in found)]
     rows = []
     for length in sorted({length for _, length in found}):
-        pair = [found.get((kind, length)) for kind in KINDS]
         cells = [str(length)]
-        for name, form in (("seconds", "{:.3f}"), ("megabytes", "{:,.0f}")):
-            cells += [form.format(record[name]) if record else "-" for record in pair]
-            both = pair[0] and pair[1] and pair[0][name]
-            cells.append(f"{pair[1][name] / pair[0][name]:.1f}" if both else "-")
+        for name, form in (("seconds", "{:.2f}"), ("megabytes", "{:,.0f}")):
+            measured = [found.get((kind, length)) for kind in kinds]
+            cells += [form.format(record[name]) if record else "-" for record in measured]
         rows.append(cells)
-    return table(["tokens", "local s", "full s", "ratio", "local MB", "full MB", "ratio"], rows)
+    return table(["tokens", *(f"{kind} {unit}" for unit in ("s", "MB") for kind in kinds)], rows)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kinds", nargs="+", choices=[*KINDS], default=[*KINDS])
     parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS)
-    parser.add_argument("--window", type=int, default=256, help="tokens seen on either side")
+    parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--window", type=int, default=256, help="tokens seen on either side; BigBird has its blocks")
     parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--heads", type=int, default=12)
-    parser.add_argument("--head-size", type=int, default=64)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/long_inputs.jsonl"))
     parser.add_argument("--json", action="store_true", help="print the records as one JSON list instead of a table")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "LENGTH"), help=argparse.SUPPRESS)
@@ -130,8 +154,8 @@ def main() -> None:
     done = {tuple(record[k] for k in KEY): record for record in map(json.loads, lines)}
     records = []
     for length in options.lengths:
-        for kind in KINDS:
-            key = (kind, length, options.window, options.batch_size, options.heads, options.head_size)
+        for kind in options.kinds:
+            key = (kind, length, *(getattr(options, name) for name in KEY[2:]))
             if key not in done:
                 done[key] = measure_apart(kind, length, options)
                 with options.results.open("a") as out:

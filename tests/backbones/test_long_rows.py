@@ -150,6 +150,14 @@ def test_blocks_of_rows_of_unknown_length(tmp_path: Path) -> None:
         assert_same(call(inputs), backbone(inputs)["last_hidden_state"], inputs, 1e-6)
 
 
+def test_a_packed_row_gives_no_numbers_where_assertions_are_left_out(tmp_path: Path) -> None:
+    save(tmp_path, "big_bird", **SPARSE)
+    backbone, inputs = Backbone.from_pretrained(str(tmp_path)), rows(40)
+    inputs["attention_mask"][0, 5:] = 2
+    states = tf.function(lambda inputs: backbone(inputs)["last_hidden_state"], jit_compile=True)(inputs)
+    assert np.isnan(np.asarray(states)[0, 8:-8]).all()  # and what they touch in the next layer
+
+
 @pytest.mark.parametrize("graph", [False, True])
 def test_a_packed_row_is_refused_where_blocks_would_mix_texts(graph: bool, tmp_path: Path) -> None:
     save(tmp_path, "big_bird", **SPARSE)
@@ -283,6 +291,19 @@ def test_a_classifier_of_texts_has_a_global_first_token(tiny_checkpoint: Path, t
     np.testing.assert_allclose(keras.models.load_model(tmp_path / "model.keras")(inputs), expected, rtol=0, atol=1e-4)
     locally = run(reference, {**inputs, "global_attention_mask": np.zeros_like(inputs["input_ids"])}).logits
     assert np.abs(expected - locally).max() > 0.01
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plain_keras_trains_it(name: str, tmp_path: Path) -> None:
+    save(tmp_path, name, **KEYS[name])
+    backbone = Backbone.from_checkpoint(Checkpoint.find(str(tmp_path)), global_tokens="first")
+    model = keras.Model(backbone.input, keras.layers.Dense(2)(backbone.output["last_hidden_state"][:, 0]))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = backbone.get_weights()
+    history = model.fit(batch(name), np.array([0, 1, 0, 1, 0, 1]), epochs=1, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert backbone.get_layer("encoder").supports_jit == (name != "longformer")
+    assert np.mean([np.array_equal(a, b) for a, b in zip(before, backbone.get_weights(), strict=True)]) < 0.3
 
 
 # --- Configs that are not implemented ---

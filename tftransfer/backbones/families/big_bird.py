@@ -6,7 +6,7 @@ from typing import Any
 
 from tftransfer import registry
 from tftransfer.backbones.families.bert import Bert
-from tftransfer.backbones.family import Head
+from tftransfer.backbones.family import Head, Known
 
 
 @registry.backbones.register("big_bird")
@@ -31,6 +31,8 @@ class BigBird(Bert):
     }
     # The head for answers is a whole feed-forward block, which no other family has.
     unused = (*Bert.unused, r"qa_classifier\.")
+
+    checkpoints = (Known("google/bigbird-roberta-base", 127, "English", "Apache-2.0"),)
 
     def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -5,6 +5,7 @@ from typing import Any
 
 from tftransfer import registry
 from tftransfer.backbones.families.roberta import Roberta
+from tftransfer.backbones.family import Known
 from tftransfer.errors import CheckpointError
 
 
@@ -23,6 +24,8 @@ class Longformer(Roberta):
         (r"encoder/layer_(\d+)/attention/(\w+_global)", r"encoder.layer.\1.attention.self.\2"),
         *Roberta.modules,
     )
+
+    checkpoints = (Known("allenai/longformer-base-4096", 149, "English", "Apache-2.0"),)
 
     def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         window, layers = raw.get("attention_window", 512), raw.get("num_hidden_layers", 12)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tftransfer import registry
-from tftransfer.backbones.family import Family, Head
+from tftransfer.backbones.family import Family, Head, Known
 from tftransfer.errors import CheckpointError
 
 _HIDDEN = {"hidden": "head.dense", "norm": "head.norm"}
@@ -60,6 +60,11 @@ class ModernBert(Family):
         "question_answering": Head({**_HIDDEN, "logits": "classifier"}, norm=True),
         "masked_lm": Head({**_HIDDEN, "": "decoder", "decoder": "decoder"}, norm=True),
     }
+
+    checkpoints = (
+        Known("answerdotai/ModernBERT-base", 149, "English", "Apache-2.0"),
+        Known("answerdotai/ModernBERT-large", 395, "English", "Apache-2.0"),
+    )
 
     def head(self, kind: str, raw: Mapping[str, Any]) -> Head | None:
         head, bias = super().head(kind, raw), raw.get("classifier_bias", False)

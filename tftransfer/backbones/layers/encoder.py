@@ -123,6 +123,7 @@ class TransformerEncoder(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.config = config = TransformerConfig.of(config)
         policy = self.dtype_policy
+        self.supports_jit = not config.global_attention  # XLA would have to know how many tokens are global
         self.layers = [
             TransformerLayer(config, n, dtype=policy, name=f"layer_{n}")
             for n in range(config.num_groups or config.num_layers)
