@@ -1,7 +1,8 @@
 """Measures a training step of a small encoder on long rows: attention of long-text families against full attention.
 
 One step is forward, backward and AdamW, with dropout, in a `tf.function` of static shapes. Each measurement is a
-process of its own, whose peak memory is counted above what the process holds before the step is traced: activations,
+process of its own: the median of three steps after the first, by the clock and in processor time, which other work on
+the machine disturbs less; and the peak memory above what the process holds before the step is traced: activations,
 gradients and the optimizer's moments. One line of JSON a measurement is appended to the results file; what already
 stands there is not measured again, so the script can be stopped and started again.
 
@@ -87,19 +88,21 @@ def measure(kind: str, length: int, options: argparse.Namespace) -> dict[str, An
     shape = (options.batch_size, length)
     inputs = {name: tf.ones(shape, "int32") for name in ("attention_mask", "token_type_ids")}
     inputs["input_ids"] = tf.random.stateless_uniform(shape, (0, 0), 5, 1000, "int32")
-    model, seconds = model_of(kind, length, options), list[float]()
+    model, seconds, cpu_seconds = model_of(kind, length, options), list[float](), list[float]()
     before = peak_megabytes()
     step = training_step(model)
     step(inputs)
     for _ in range(3):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         step(inputs).numpy()  # waits for the result
         seconds.append(time.perf_counter() - start)
+        cpu_seconds.append(time.process_time() - cpu_start)
     return {
         **{name: getattr(options, name) for name in KEY if hasattr(options, name)},
         "kind": kind,
         "length": length,
         "seconds": round(statistics.median(seconds), 4),
+        "cpu_seconds": round(statistics.median(cpu_seconds), 4),
         "megabytes": round(peak_megabytes() - before),
     }
 
@@ -122,11 +125,11 @@ def show(records: list[dict[str, Any]]) -> str:
     rows = []
     for length in sorted({length for _, length in found}):
         cells = [str(length)]
-        for name, form in (("seconds", "{:.2f}"), ("megabytes", "{:,.0f}")):
+        for name, form in (("seconds", "{:.2f}"), ("cpu_seconds", "{:.2f}"), ("megabytes", "{:,.0f}")):
             measured = [found.get((kind, length)) for kind in kinds]
             cells += [form.format(record[name]) if record else "-" for record in measured]
         rows.append(cells)
-    return table(["tokens", *(f"{kind} {unit}" for unit in ("s", "MB") for kind in kinds)], rows)
+    return table(["tokens", *(f"{kind} {unit}" for unit in ("s", "CPU s", "MB") for kind in kinds)], rows)
 
 
 def arguments() -> argparse.Namespace:

@@ -119,9 +119,9 @@ def test_keras_file(choice: Any, tmp_path: Path) -> None:
 # --- BigBird ---
 
 
-def rows(length: int) -> dict[str, np.ndarray]:
+def rows(length: int, padding: str = "right") -> dict[str, np.ndarray]:
     """Returns 6 rows, the longest of them full."""
-    inputs = batch("big_bird", length=length)
+    inputs = batch("big_bird", padding, length=length)
     inputs["attention_mask"][0] = 1
     inputs["input_ids"][0] = np.random.default_rng(2).integers(10, VOCABULARY, length)
     return inputs
@@ -135,9 +135,11 @@ def fresh(directory: Path) -> Any:
 @pytest.mark.parametrize("length", [27, 28, 29, 32, 33, 54, 80])
 def test_blocks_of_rows_of_any_length(length: int, tmp_path: Path) -> None:
     save(tmp_path, "big_bird", **SPARSE)
-    backbone, inputs = Backbone.from_pretrained(str(tmp_path)), rows(length)
-    expected = run(fresh(tmp_path), inputs).last_hidden_state
-    assert_same(backbone(inputs)["last_hidden_state"], expected, inputs)
+    backbone = Backbone.from_pretrained(str(tmp_path))
+    for padding in ("right", "left"):
+        inputs = rows(length, padding)
+        expected = run(fresh(tmp_path), inputs).last_hidden_state
+        assert_same(backbone(inputs)["last_hidden_state"], expected, inputs)
 
 
 def test_blocks_of_rows_of_unknown_length(tmp_path: Path) -> None:
