@@ -54,11 +54,11 @@ class BlockSparseSelfAttention(SelfAttention):
         return tf.cond(is_long, sparse, full)
 
     def _attend_sparsely(self, query: Any, key: Any, value: Any, mask: Any, training: bool) -> Any:
-        packed = ops.max(mask) > 1
+        most = ops.max(mask)
         size, dropout = self.options.block_size, functools.partial(self.attention_dropout, training=training)
-        tf.debugging.assert_equal(
-            packed,
-            False,
+        tf.debugging.assert_less_equal(
+            most,
+            1,
             f"Expected one text a row: rows of over {self.options.full_length} tokens are attended to by blocks, which "
             "cannot keep several texts apart. Received a packed row: pack into shorter rows, or not at all.",
         )
@@ -67,5 +67,5 @@ class BlockSparseSelfAttention(SelfAttention):
         near = block_attention(
             query, key, value, mask, size, dropout=dropout, global_tokens=tokens, global_bias=tf.constant(bias)
         )
-        near = near + ops.cast(ops.where(packed, math.nan, 0.0), near.dtype)  # XLA leaves assertions out
+        near = near + ops.cast(ops.where(most > 1, math.nan, 0.0), near.dtype)  # XLA leaves assertions out
         return tokens.put(near, global_attention(tokens.pick(query, 2), key, value, mask, tokens, dropout=dropout))
