@@ -72,6 +72,7 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         **{name: getattr(config, name) for name in sizes},
         "parameters": {"total": count.total, **dataclasses.asdict(count)},
         "context": config.max_length,
+        "packed_length": config.packed_length,
         "long_inputs": long_inputs(config),
         "languages": known and known.languages,
         "licence": known and known.licence,
@@ -97,8 +98,10 @@ def has_pooler(checkpoint: Checkpoint) -> bool:
         return False
     classes = [str(name) for name in checkpoint.raw_config.get("architectures") or []]
     kinds = [kind for kind, ending in ARCHITECTURES.items() if any(name.endswith(ending) for name in classes)]
-    head = checkpoint.family.head(kinds[0], checkpoint.raw_config) if kinds else None
-    return head is None or head.pooling == "pooler"
+    if not kinds or not kinds[0] or kinds[0] in checkpoint.family.idle_poolers:
+        return True
+    head = checkpoint.family.head(kinds[0], checkpoint.raw_config)
+    return head is not None and head.pooling == "pooler"
 
 
 def find_config(name: str) -> Checkpoint:

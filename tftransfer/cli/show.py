@@ -103,6 +103,12 @@ def _step(
     return {**options, "bytes": {**dataclasses.asdict(parts), "total": parts.total}}
 
 
+def _packing(found: dict[str, Any]) -> str:
+    if not found["packing"]:
+        return "no"
+    return f"yes, in rows of up to {found['packed_length']:,} tokens" if found["packed_length"] else "yes"
+
+
 def _checkpoint_text(found: dict[str, Any]) -> str:
     count, step = found["parameters"], found["step"]
     parts = ", ".join(f"{name} {n:,}" for name, n in count.items() if name != "total" and n)
@@ -114,7 +120,7 @@ def _checkpoint_text(found: dict[str, Any]) -> str:
         "width": f"{found['hidden_size']:,}, inside {found['intermediate_size']:,}; {found['num_heads']} heads",
         "vocabulary": f"{found['vocab_size']:,}, usually {found['tokenizer']}",
         "context": f"{found['context']:,} tokens; the cost of long inputs is {found['long_inputs']}",
-        "packing": "yes" if found["packing"] else "no",
+        "packing": _packing(found),
         "languages": found["languages"],
         "licence": found["licence"],
         "labels": ", ".join(found["labels"]),

@@ -25,7 +25,8 @@ class Longformer(Roberta):
         *Roberta.modules,
     )
 
-    checkpoints = (Known("allenai/longformer-base-4096", 149, "English", "Apache-2.0"),)
+    context = 4096
+    checkpoints = (Known("allenai/longformer-base-4096", 148.7, "English", "Apache-2.0"),)
 
     def extras(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         window, layers = raw.get("attention_window", 512), raw.get("num_hidden_layers", 12)

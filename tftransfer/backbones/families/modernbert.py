@@ -39,7 +39,7 @@ class ModernBert(Family):
         "attention_bias": ("attention_bias", False),
         "mlp_bias": ("feed_forward_bias", False),
     }
-    fixed = {"rope_scaling": (), "decoder_bias": (True,), "classifier_pooling": ("cls", "mean")}
+    fixed = {"decoder_bias": (True,), "classifier_pooling": ("cls", "mean")}
     modules = (
         (r"embeddings/word_embeddings", r"embeddings.tok_embeddings"),
         (r"embeddings/layer_norm", r"embeddings.norm"),
@@ -61,6 +61,7 @@ class ModernBert(Family):
         "masked_lm": Head({**_HIDDEN, "": "decoder", "decoder": "decoder"}, norm=True),
     }
 
+    tokenizer = "byte-level BPE"
     checkpoints = (
         Known("answerdotai/ModernBERT-base", 149, "English", "Apache-2.0"),
         Known("answerdotai/ModernBERT-large", 395, "English", "Apache-2.0"),
@@ -99,6 +100,8 @@ def _windows(raw: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _rotary(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the bases of the wavelengths, in the new spelling or in the old one."""
+    if raw.get("rope_scaling"):
+        raise CheckpointError(f"config.json: expected no rope_scaling; received {raw['rope_scaling']!r}.")
     given = raw.get("rope_parameters") or {}
     rope = {kind: given.get(kind) or {} for kind in ("full_attention", "sliding_attention")}
     for kind, parameters in rope.items():
