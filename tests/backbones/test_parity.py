@@ -135,7 +135,10 @@ def test_a_vocabulary_head_with_a_table_of_its_own(name: str, tmp_path: Path) ->
     reference = save(tmp_path, name, "masked_lm", tie_word_embeddings=False)
     inputs = batch(name, types=types_of(name))
     real = inputs["attention_mask"] > 0
-    logits, theirs = np.asarray(with_head(tmp_path, "masked_lm")(inputs)), run(reference, inputs).logits.numpy()
+    logits, theirs = (
+        np.asarray(with_head(tmp_path, "masked_lm")(inputs)["logits"]),
+        run(reference, inputs).logits.numpy(),
+    )
     np.testing.assert_allclose(logits[real], theirs[real], rtol=0, atol=TOLERANCE * np.abs(theirs[real]).max())
 
 
@@ -154,6 +157,9 @@ def test_packed_texts_are_as_if_alone(name: str, keys: dict[str, Any], explicit:
     alone = batch(name, types=types_of(name))
     packed = pack(alone, transformers_pad(name))
     assert packed.inputs["attention_mask"].max() >= 3
+    limit = backbone.config.packed_length
+    if limit is not None and limit < packed.inputs["attention_mask"].shape[1]:
+        pytest.skip(f"rows of over {limit} tokens hold one text; test_long_rows.py has how others are refused")
     if explicit:
         positions = np.zeros_like(packed.inputs["input_ids"])
         for row, start, size in packed.places:

@@ -53,6 +53,8 @@ def test_loss_and_weights(name: str, tmp_path: Path) -> None:
     expected, weights = torch_step(reference, inputs, targets, tmp_path / "after")
     assert loss == pytest.approx(expected, rel=1e-5)
     ours = collect(model.weights, model.checkpoint.family, KIND)
+    if KIND in model.checkpoint.family.idle_poolers:
+        weights = {key: array for key, array in weights.items() if "pooler." not in key}
     assert set(ours) == set(weights)
     for key, array in ours.items():
         scale = np.abs(weights[key]).max()

@@ -123,6 +123,13 @@ SPECIAL_ODD: dict[str, dict[str, dict[str, Any]]] = {
 SPECIAL_HEADS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "deberta-v2 with the original head": ("deberta-v2", "masked_lm", {"legacy": False}),
     "deberta-v2 with a tanh pooler": ("deberta-v2", "sequence_classification", {"pooler_hidden_act": "tanh"}),
+    "modernbert with a mean": ("modernbert", "sequence_classification", {"classifier_pooling": "mean"}),
+    "modernbert with another head": (
+        "modernbert",
+        "token_classification",
+        {"classifier_bias": True, "classifier_activation": "silu", "norm_bias": True},
+    ),
+    "modernbert with a decoder": ("modernbert", "masked_lm", {"tie_word_embeddings": False}),
     "roformer with narrow embeddings": ("roformer", "masked_lm", {"embedding_size": 12}),
 }
 
