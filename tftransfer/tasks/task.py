@@ -65,12 +65,14 @@ class Task(abc.ABC):
     Attributes:
         name: str. The registered name.
         head_kind: str. Which of a checkpoint's heads is one for this task, "" for none. Defaults to "".
+        problem_type: str. The `problem_type` of a Hugging Face `config.json`, "" for none. Defaults to "".
         report: str. Which report of `tftransfer.evaluation` describes its predictions.
         monitors: sequence of str. What `training.monitor` may name: "loss" and the task's metrics.
     """
 
     name: ClassVar[str]
     head_kind: ClassVar[str] = ""
+    problem_type: ClassVar[str] = ""
     report: ClassVar[str]
     monitors: ClassVar[Sequence[str]]
     labels: Sequence[str] | None
