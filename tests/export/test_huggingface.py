@@ -20,9 +20,10 @@ from parity import torch
 import tftransfer
 from tftransfer import registry
 from tftransfer.backbones.checkpoint import Checkpoint
-from tftransfer.backbones.family import ARCHITECTURES
+from tftransfer.backbones.family import ARCHITECTURES, Known
 from tftransfer.errors import ConfigError, ExportError
 from tftransfer.export import hub_tokenizer, huggingface, model_card
+from tftransfer.export.hub_layout import layout_of
 from tftransfer.tasks.components.heads import ClassificationHead, MaskedLMHead, TokenHead
 from tftransfer.tasks.task import HeadHints, Hidden
 from tftransfer.tokenizers import FastTokenizer
@@ -533,3 +534,20 @@ def test_a_card_that_cannot_be_read_is_no_reason(make_checkpoint: Callable) -> N
     for text in ("", "# no front matter", "---\n[: :\n---\n", "---\n- a list\n---\n"):
         (source / "README.md").write_text(text)
         assert model_card._card_of(Checkpoint(source, "x")) == {}
+
+
+@pytest.mark.parametrize(
+    ("card", "licence", "expected"),
+    [("", "MIT", "mit"), ("", "not stated", ""), (CARD, "MIT", "apache-2.0")],
+)
+def test_the_licence_is_the_cards_or_the_known_one(
+    card: str, licence: str, expected: str, make_checkpoint: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_checkpoint()
+    (source / "README.md").write_text(card)
+    known = Known("some/bert", 0.1, "English", licence)
+    monkeypatch.setattr(registry.backbones.get("bert"), "checkpoints", (known,))
+    model = tftransfer.build(Checkpoint(source, "some/bert"), tftransfer.tasks.SequenceClassification(LABELS))
+    content = model_card._front_matter(model, layout_of(model), {})
+    assert content.get("license", "") == expected
+    assert content["base_model"] == "some/bert"

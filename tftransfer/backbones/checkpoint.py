@@ -15,7 +15,6 @@ from tftransfer.backbones import hub, refused
 from tftransfer.backbones.family import Family
 from tftransfer.backbones.origin import Origin
 from tftransfer.backbones.safetensors_files import INDEX, open_tensors, weight_files
-from tftransfer.backbones.tensors import read
 from tftransfer.backbones.transformer import TransformerConfig
 from tftransfer.errors import CheckpointError
 from tftransfer.registry import suggest
@@ -181,6 +180,8 @@ class Checkpoint:
         if not self.weights.is_file():
             kept = self.directory / _POOLER
             return safetensors.numpy.load_file(kept) if kept.is_file() else {}
+        from tftransfer.backbones.tensors import read  # loads TensorFlow, which a look at a config does without
+
         paths = ("pooler/dense/kernel", "pooler/dense/bias")
         return read(paths, self.family, self.tensors) if self.has_pooler else {}
 
