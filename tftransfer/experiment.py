@@ -20,6 +20,7 @@ from tftransfer.data.read import infer_format
 from tftransfer.errors import ExportError, RunDirectoryError
 from tftransfer.evaluation import plots
 from tftransfer.evaluation.tables import table
+from tftransfer.export.hub_layout import layout_of
 from tftransfer.export.huggingface import export_huggingface
 from tftransfer.export.savedmodel import export as export_model
 from tftransfer.model import TransferModel, build
@@ -176,9 +177,15 @@ def _build(
 
 def _check_exportable(experiment: config.Experiment, model: TransferModel) -> None:
     """Raises, before hours of training, what the export at its end would raise."""
-    reason = has_twin(model.tokenizer) if experiment.export.enabled else None
+    formats = experiment.export.formats if experiment.export.enabled else []
+    reason = has_twin(model.tokenizer) if "savedmodel" in formats else None
     if reason:
-        raise ExportError(f"{reason} To train all the same, without a SavedModel, add export.enabled=false.")
+        raise ExportError(
+            f"{reason} To train all the same, without a SavedModel, add export.formats=[huggingface] or "
+            "export.enabled=false."
+        )
+    if "huggingface" in formats:
+        layout_of(model)
 
 
 def _describe_data(splits: Splits, encoded: dict[str, EncodedExamples]) -> None:
