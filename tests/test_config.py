@@ -40,6 +40,15 @@ def test_overrides_are_typed_and_win(tmp_path: Path) -> None:
     assert not experiment.export.enabled
 
 
+def test_formats_of_the_export(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    assert config.load(path).export.formats == ["savedmodel"]
+    assert config.load(path, ["export.formats=[huggingface]"]).export.formats == ["huggingface"]
+    for wrong in ("[pytorch]", "[]", "huggingface"):
+        with pytest.raises(ConfigError, match=r"export\.formats"):
+            config.load(path, [f"export.formats={wrong}"])
+
+
 def test_the_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
     experiment = config.load(write(tmp_path, GOOD))
     again = config.load(write(tmp_path, yaml_file.dump(config.to_dict(experiment))))

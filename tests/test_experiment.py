@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 
 import tftransfer
 from tftransfer import config, experiment, yaml_file
+from tftransfer.cli import main
 from tftransfer.errors import RunDirectoryError
 from tftransfer.run_directory import RunDirectory
 
@@ -38,17 +41,19 @@ def make_config(folder: Path, checkpoint: Path, **training: Any) -> config.Exper
                 for n, f in (("train", "train"), ("validation", "dev"), ("test", "test"))
             },
             "training": {"epochs": 3, "batch_size": 8, "learning_rate": 5e-3, **training},
+            "export": {"formats": ["savedmodel", "huggingface"]},
         }
     )
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:
-    """A finished run with an export."""
+    """A finished run with both exports."""
     folder = tmp_path_factory.mktemp("experiment")
     summary = experiment.fit(make_config(folder, tiny_checkpoint), folder / "run")
     assert summary["metrics"]["test"]["accuracy"] == 1.0
     assert summary["export"] == str(folder / "run" / "export" / "1")
+    assert summary["huggingface"] == str(folder / "run" / "huggingface" / "1")
     return folder / "run"
 
 
@@ -103,6 +108,53 @@ def test_the_savedmodel_answers_like_the_model_in_a_fresh_process(run: Path, tmp
     expected = experiment.load(run).predict_text(texts)
     assert served["label"] == [answer["label"] for answer in expected]
     np.testing.assert_allclose(served["scores"], [list(answer["scores"].values()) for answer in expected], atol=1e-5)
+
+
+def test_pytorch_answers_like_the_model(run: Path) -> None:
+    texts = ["where is my parcel", "refund the lamp, please", ""]
+    answers = transformers.pipeline("text-classification", str(run / "huggingface" / "1"), framework="pt")(texts)
+    for answer, expected in zip(answers, experiment.load(run).predict_text(texts), strict=True):
+        assert answer["label"] == expected["label"]
+        assert answer["score"] == pytest.approx(expected["score"], abs=1e-5)
+
+
+def test_the_command_exports_once_more(run: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any, tmp_path: Path) -> None:
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tftransfer", "export", *map(str, arguments)])
+        try:
+            main.run()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capfd.readouterr()
+
+    code, out, _ = command(run, "--format", "huggingface", "--json")
+    assert (code, json.loads(out)) == (0, {"export": str(run / "huggingface" / "2")})
+    first, second = (run / "huggingface" / n / "model.safetensors" for n in "12")
+    assert first.read_bytes() == second.read_bytes()
+    code, out, error = command(run, "--format", "pytorch")
+    assert (code, out) == (2, "")
+    assert "'savedmodel', 'huggingface'" in error
+    shutil.rmtree(run / "huggingface" / "2")
+    (run / "huggingface").rename(tmp_path / "kept")
+    (run / "huggingface").write_text("in the way")
+    try:
+        code, out, error = command(run, "--format", "huggingface")
+    finally:
+        (run / "huggingface").unlink()
+        (tmp_path / "kept").rename(run / "huggingface")
+    assert (code, out) == (1, "")
+    assert "expected a directory, found a file" in error
+    assert "Traceback" not in error
+
+
+def test_the_model_card_tells_of_the_run(run: Path) -> None:
+    card = (run / "huggingface" / "1" / "README.md").read_text(encoding="utf-8")
+    data, metrics = (json.loads((run / f"{name}.json").read_text()) for name in ("data", "metrics"))
+    assert f"| test | test.tsv | 20 | `{data['test']['fingerprint']}` |" in card
+    assert f"| validation | macro_f1 | {metrics['validation']['macro_f1']:.4f} |" in card
+    assert "| learning_rate | `0.005` |" in card
+    assert str(run.parent) not in card
 
 
 def test_damaged_weights_are_noticed(run: Path, tmp_path: Path) -> None:

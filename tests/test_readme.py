@@ -37,6 +37,7 @@ def test_python_blocks_of_the_readme(number: int, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
     if "export(" in code:
         assert (tmp_path / "saved_models" / "reviews" / "1" / "saved_model.pb").is_file()
+        assert (tmp_path / "saved_models" / "reviews-pytorch" / "1" / "2_Dense" / "model.safetensors").is_file()
 
 
 CHECKS = [

@@ -13,13 +13,26 @@ _HOMES = {
     "Examples": "tftransfer.data.examples",
     "build": "tftransfer.model",
     "export": "tftransfer.export.savedmodel",
+    "export_huggingface": "tftransfer.export.huggingface",
     "fine_tune": "tftransfer.training.fine_tune",
     "load": "tftransfer.experiment",
     "read": "tftransfer.data.read",
 }
 _MODULES = ("errors", "strategies", "tasks")
 
-__all__ = ["Backbone", "Examples", "build", "errors", "export", "fine_tune", "load", "read", "strategies", "tasks"]
+__all__ = [
+    "Backbone",
+    "Examples",
+    "build",
+    "errors",
+    "export",
+    "export_huggingface",
+    "fine_tune",
+    "load",
+    "read",
+    "strategies",
+    "tasks",
+]
 
 if TYPE_CHECKING:
     from tftransfer import errors, strategies, tasks
@@ -27,6 +40,7 @@ if TYPE_CHECKING:
     from tftransfer.data.examples import Examples
     from tftransfer.data.read import read
     from tftransfer.experiment import load
+    from tftransfer.export.huggingface import export_huggingface
     from tftransfer.export.savedmodel import export
     from tftransfer.model import build
     from tftransfer.training.fine_tune import fine_tune

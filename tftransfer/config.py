@@ -115,13 +115,15 @@ class Distribution(Section):
 
 
 class Export(Section):
-    """The SavedModel.
+    """What `fit` leaves besides the run.
 
     Args:
         enabled: bool. Whether `fit` ends with an export. Defaults to True.
+        formats: list of "savedmodel" (for TF Serving) and "huggingface" (for PyTorch). Defaults to ["savedmodel"].
     """
 
     enabled: bool = True
+    formats: list[Literal["savedmodel", "huggingface"]] = pydantic.Field(["savedmodel"], min_length=1)
 
 
 class Experiment(Section):

@@ -20,6 +20,8 @@ from tftransfer.data.read import infer_format
 from tftransfer.errors import ExportError, RunDirectoryError
 from tftransfer.evaluation import plots
 from tftransfer.evaluation.tables import table
+from tftransfer.export.hub_layout import layout_of
+from tftransfer.export.huggingface import export_huggingface
 from tftransfer.export.savedmodel import export as export_model
 from tftransfer.model import TransferModel, build
 from tftransfer.run_directory import RunDirectory
@@ -47,7 +49,8 @@ def fit(
         dry_run: bool. Build everything, train for one step, and write nothing. Defaults to False.
 
     Returns:
-        A JSON-able summary: `run`, `best_epoch`, `metrics` by split, `train_seconds`, `export`.
+        A JSON-able summary: `run`, `best_epoch`, `metrics` by split, `train_seconds`, and where the exports are:
+        `export` for the SavedModel, `huggingface`.
 
     Raises:
         TFTransferError: see the classes of `tftransfer.errors`; nothing is left behind that is not whole.
@@ -73,8 +76,9 @@ def fit(
         seconds = round(time.monotonic() - start, 1)
         metrics = _judge(directory, model, splits.examples, encoded, trained)
         summary = {"run": str(run), "best_epoch": trained.best_epoch, "metrics": metrics, "train_seconds": seconds}
-        if experiment.export.enabled:
-            summary["export"] = str(_export(directory, model, splits.examples))
+        for format in experiment.export.formats if experiment.export.enabled else ():
+            key = "export" if format == "savedmodel" else format
+            summary[key] = str(_export(directory, model, splits.examples, format))
     return summary
 
 
@@ -139,11 +143,16 @@ def predict(
             yield {**{role: values[row] for role, values in part.columns.items()}, **answer}
 
 
-def export(run: str | Path) -> Path:
-    """Exports a run's model once more, as the next version; returns the version directory."""
+def export(run: str | Path, format: str = "savedmodel") -> Path:
+    """Exports a run's model once more, as the next version; returns the version directory.
+
+    Args:
+        run: str or Path. The run directory.
+        format: "savedmodel" or "huggingface". Defaults to "savedmodel".
+    """
     directory = RunDirectory.open(run)
     experiment = config.load(directory.config)
-    return _export(directory, load(run), {"validation": _evaluation_split(experiment.data, run)})
+    return _export(directory, load(run), {"validation": _evaluation_split(experiment.data, run)}, format)
 
 
 def _task(block: dict[str, Any]) -> Task:
@@ -168,9 +177,15 @@ def _build(
 
 def _check_exportable(experiment: config.Experiment, model: TransferModel) -> None:
     """Raises, before hours of training, what the export at its end would raise."""
-    reason = has_twin(model.tokenizer) if experiment.export.enabled else None
+    formats = experiment.export.formats if experiment.export.enabled else []
+    reason = has_twin(model.tokenizer) if "savedmodel" in formats else None
     if reason:
-        raise ExportError(f"{reason} To train all the same, without a SavedModel, add export.enabled=false.")
+        raise ExportError(
+            f"{reason} To train all the same, without a SavedModel, add export.formats=[huggingface] or "
+            "export.enabled=false."
+        )
+    if "huggingface" in formats:
+        layout_of(model)
 
 
 def _describe_data(splits: Splits, encoded: dict[str, EncodedExamples]) -> None:
@@ -320,9 +335,19 @@ def _evaluation_split(data: config.Data, run: str | Path) -> Examples:
     raise RunDirectoryError(f"{run}: this run has neither test nor validation data. Name a file with --data FILE.")
 
 
-def _export(directory: RunDirectory, model: TransferModel, examples: dict[str, Examples]) -> Path:
+def _export(directory: RunDirectory, model: TransferModel, examples: dict[str, Examples], format: str) -> Path:
     part = examples.get("test") or examples.get("validation") or examples["train"]
     sample = part.take(np.arange(min(len(part), 200)))
     pairs: Sequence[str] | None = sample.columns.get("text_pair")
+    if format == "huggingface":
+        note("exporting to Hugging Face's format: comparing tensors and tokenizers")
+        return export_huggingface(model, directory.huggingface, texts=sample.columns["text"], run=_facts(directory))
     note("exporting: comparing tokenizers, and predictions in a fresh process")
     return export_model(model, directory.export, texts=sample.columns["text"], text_pairs=pairs, pair=pairs is not None)
+
+
+def _facts(directory: RunDirectory) -> dict[str, Any]:
+    """Returns what a model card says of a run; one that was interrupted has no metrics yet."""
+    names = [name for name in ("data", "metrics") if (directory.path / f"{name}.json").is_file()]
+    resolved = config.to_dict(config.load(directory.config))
+    return {"config": resolved, "data": {}, "metrics": {}, **{name: directory.read(name) for name in names}}

@@ -37,6 +37,7 @@ class TransferModel(keras.Model):
         max_length: int. Longest text in tokens, special tokens included; longer ones are cut at the end.
         clip_norm: float or None. Greatest global norm of a step's gradient. Defaults to None: no clipping.
         fixed_paths: frozenset of str. Variables that no strategy moves, such as the moving means of a user's head.
+        custom_head: bool. Whether the head is layers of the user's own. Defaults to False: it is the task's.
     """
 
     task: Task
@@ -46,6 +47,7 @@ class TransferModel(keras.Model):
     max_length: int
     clip_norm: float | None = None
     fixed_paths: frozenset[str] = frozenset()
+    custom_head: bool = False
 
     def encode(self, examples: Examples, *, training: bool = False) -> EncodedExamples:
         """Returns examples as numbers.
@@ -227,10 +229,10 @@ def build(
     logits = task.head(features, head_hints(checkpoint, task.head_kind)) if head is None else head(features)
     model = TransferModel(backbone.input, keras.layers.Activation("linear", dtype="float32", name="logits")(logits))
     model.fixed_paths = frozenset(variable.path for variable in model.non_trainable_weights)
-    model.task, model.tokenizer, model.checkpoint = task, tokenizer, checkpoint
+    model.task, model.tokenizer, model.checkpoint, model.custom_head = task, tokenizer, checkpoint, head is not None
     model.max_length = min(128, limit) if max_length is None else max_length
     if weights:
-        model.load_report = _report(model, backbone.load_report, own_head=head is not None)
+        model.load_report = _report(model, backbone.load_report)
     return model
 
 
@@ -244,11 +246,11 @@ def _with_labels(task: Task, checkpoint: Checkpoint) -> Task:
     return dataclasses.replace(task, labels=labels)  # type: ignore[type-var]
 
 
-def _report(model: TransferModel, backbone: LoadReport | None, own_head: bool) -> LoadReport | None:
+def _report(model: TransferModel, backbone: LoadReport | None) -> LoadReport | None:
     """Fills the head where the checkpoint has one that fits; returns what became of everything."""
     known = set(backbone.loaded) if backbone else set()
     variables = [variable for variable in model.weights if variable.path not in known]
-    if own_head or backbone is None:
+    if model.custom_head or backbone is None:
         paths = tuple(variable.path for variable in variables)
         return backbone and dataclasses.replace(backbone, fresh=paths, head="the head is newly initialised: your own")
     head = load_head(variables, model.checkpoint, model.task)

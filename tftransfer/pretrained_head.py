@@ -9,7 +9,7 @@ from tftransfer.backbones.family import ARCHITECTURES
 from tftransfer.backbones.tensors import LoadReport, fill
 from tftransfer.tasks.task import HeadHints, Hidden, Task
 
-__all__ = ["head_hints", "labels_of", "load_head"]
+__all__ = ["family_head", "head_hints", "labels_of", "load_head"]
 
 
 def head_hints(checkpoint: Checkpoint, kind: str) -> HeadHints:
@@ -18,12 +18,19 @@ def head_hints(checkpoint: Checkpoint, kind: str) -> HeadHints:
     sentence-transformers' pooling comes first, for such a checkpoint was trained with it; otherwise it is the shape of
     the family's own head.
     """
+    own = family_head(checkpoint, kind)
+    if own is not None and (checkpoint.has_head(kind) or not checkpoint.pooling):
+        return own
+    config, pooled = checkpoint.config, "pooler" if checkpoint.has_pooler else "cls"
+    dropout = config.classifier_dropout if own is None else own.dropout
+    return HeadHints(checkpoint.pooling or pooled, dropout, config.initializer_range)
+
+
+def family_head(checkpoint: Checkpoint, kind: str) -> HeadHints | None:
+    """Returns the shape of the head that Hugging Face's class of that kind has; None if there is no such class."""
     config, head = checkpoint.config, checkpoint.family.head(kind, checkpoint.raw_config)
-    dropout = getattr(config, head.dropout if head else "classifier_dropout")
-    numbers: dict[str, Any] = {"dropout": dropout, "initializer_range": config.initializer_range}
-    if head is None or (checkpoint.pooling and not checkpoint.has_head(kind)):
-        pooled = "pooler" if checkpoint.has_pooler else "cls"
-        return HeadHints(checkpoint.pooling or pooled, **numbers)
+    if head is None:
+        return None
     hidden = head.activation and Hidden(
         config.activation if head.activation == "encoder" else head.activation,
         head.hidden_bias,
@@ -32,7 +39,7 @@ def head_hints(checkpoint: Checkpoint, kind: str) -> HeadHints:
         config.layer_norm_epsilon,
     )
     tied = bool(checkpoint.raw_config.get("tie_word_embeddings", True))
-    return HeadHints(head.pooling, hidden=hidden or None, tied=tied, **numbers)
+    return HeadHints(head.pooling, getattr(config, head.dropout), config.initializer_range, hidden or None, tied)
 
 
 def labels_of(checkpoint: Checkpoint, kind: str) -> tuple[str, ...]:

@@ -8,13 +8,14 @@ environment.json     versions and platform
 data.json            files, rows, fingerprints, truncated share
 quarantine.jsonl     rows that were skipped, if any were
 rates.txt            the strategy's table as it was applied
-checkpoint/          config and tokenizer of the pretrained model, where it came from, and the sha256 of its files
+checkpoint/          config, tokenizer, card and pooler of the pretrained model, and where it came from, with checksums
 weights/             the best epoch's weights, and their sha256
 history.json         metrics of every epoch
 metrics.json         metrics of validation and test data
 report/              per-class table, confusion matrix, worst mistakes, curves
 logs/                for TensorBoard
 export/<n>/          SavedModels for TF Serving
+huggingface/<n>/     the model in Hugging Face's format
 """
 
 import contextlib
@@ -44,6 +45,7 @@ class RunDirectory:
         self.checkpoint = self.path / "checkpoint"
         self.config = self.path / "config.yaml"
         self.export = self.path / "export"
+        self.huggingface = self.path / "huggingface"
         self.logs = self.path / "logs"
         self.quarantine = self.path / "quarantine.jsonl"
         self.report = self.path / "report"

@@ -453,3 +453,36 @@ def test_a_description_gives_the_same_model_without_weights(
     assert np.abs(last_hidden_state(backbone) - last_hidden_state(full)).max() > 0.1
     backbone.set_weights(full.get_weights())
     np.testing.assert_array_equal(last_hidden_state(backbone), last_hidden_state(full))
+    expected = {v.path: np.asarray(v) for v in full.weights if v.path.startswith("pooler/")}
+    assert bool(expected) == pooler
+    for found in (original.pooler, described.pooler):
+        assert {path: array.tobytes() for path, array in found.items()} == {k: v.tobytes() for k, v in expected.items()}
+
+
+def test_a_description_keeps_what_an_export_needs(make_checkpoint: Make, tmp_path: Path) -> None:
+    directory = make_checkpoint()
+    (directory / "1_Pooling").mkdir()
+    for name in ("README.md", "special_tokens_map.json", "1_Pooling/config.json"):
+        (directory / name).write_text(json.dumps({"of": name}))
+    description = tmp_path / "new" / "description"
+    Checkpoint.find(str(directory)).describe(description)
+    for name in ("README.md", "special_tokens_map.json", "tokenizer_config.json", "1_Pooling/config.json"):
+        assert (description / name).read_bytes() == (directory / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("modes", "pooling"),
+    [
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, "mean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+        ({"embedding_dimension": 32, "pooling_mode": "mean"}, "mean"),  # since sentence-transformers 6
+        ({"embedding_dimension": 32, "pooling_mode": "cls"}, "cls"),
+        ({"embedding_dimension": 32, "pooling_mode": "max"}, None),
+        ({"embedding_dimension": 32, "pooling_mode": ["mean", "cls"]}, None),
+    ],
+)
+def test_pooling_of_sentence_transformers(modes: dict, pooling: str | None, make_checkpoint: Make) -> None:
+    directory = make_checkpoint()
+    (directory / "1_Pooling").mkdir()
+    (directory / "1_Pooling" / "config.json").write_text(json.dumps(modes))
+    assert Checkpoint.find(str(directory)).pooling == pooling

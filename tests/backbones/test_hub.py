@@ -141,11 +141,11 @@ def hub(make_checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytes
     """A Hub with every file that a repository may have."""
     repository = make_checkpoint()
     others = [
-        *("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "rust_model.ot", "training_args.bin", "README.md"),
+        *("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "rust_model.ot", "training_args.bin", "LICENSE"),
         *("onnx/model.onnx", "onnx/model.safetensors.bin", "modeling_bert.py", "model.gguf", "optimizer.pt"),
         *("merges.txt", "vocab.json", "added_tokens.json", "special_tokens_map.json", "tokenizer.json"),
         *("sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model"),
-        *("modules.json", "1_Pooling/config.json"),
+        *("modules.json", "1_Pooling/config.json", "README.md"),
     ]
     for name in others:
         (repository / name).parent.mkdir(exist_ok=True)
@@ -157,10 +157,10 @@ def hub(make_checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytes
     return fake
 
 
-TOKENIZERS = {
+SMALL_FILES = {
     *("vocab.txt", "tokenizer_config.json", "merges.txt", "vocab.json", "added_tokens.json", "special_tokens_map.json"),
     *("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model"),
-    *("modules.json", "1_Pooling/config.json"),
+    *("modules.json", "1_Pooling/config.json", "README.md"),
 }
 
 
@@ -170,14 +170,14 @@ def test_only_what_is_needed_is_fetched(hub: Hub) -> None:
     safetensors.numpy.save_file(arrays, hub.repository / SHARDS[0])
     found = Checkpoint.find(NAME, "v1")
     assert (found.directory, found.revision) == (hub.folder, COMMIT)
-    assert hub.fetched == {"config.json", "model.safetensors", *TOKENIZERS}
+    assert hub.fetched == {"config.json", "model.safetensors", *SMALL_FILES}
     assert [call["revision"] for call in hub.calls] == ["v1"]
 
 
 def test_shards_are_fetched_where_there_is_no_single_file(hub: Hub) -> None:
     shard(hub.repository)
     found = Checkpoint.find(NAME)
-    assert hub.fetched == {"config.json", INDEX, *SHARDS, *TOKENIZERS}
+    assert hub.fetched == {"config.json", INDEX, *SHARDS, *SMALL_FILES}
     assert {path.name for path in found.files} >= {INDEX, *SHARDS, "config.json"}
     assert [call["revision"] for call in hub.calls] == [None, COMMIT]
 

@@ -9,10 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tftransfer.cli import main as cli
+from tftransfer.tasks import SequenceClassification
+from tftransfer.tasks.task import Hidden
 
 Outcome = tuple[int, str, str]
 CONFIG = """\
@@ -199,5 +202,23 @@ def test_a_tokenizer_that_cannot_be_exported_is_refused_before_training(
     words.save(str(folder / "checkpoint" / "tokenizer.json"))
     arguments = ("fit", folder / "c.yaml", f"model.checkpoint={folder / 'checkpoint'}", "--run", folder / "run")
     outcome = tftransfer(*arguments, "export.enabled=true")
-    refused(folder, outcome, 1, "has an exact twin in the graph", "found WordLevel", "add export.enabled=false")
+    refused(folder, outcome, 1, "has an exact twin in the graph", "found WordLevel", "or export.enabled=false")
+    assert "epoch" not in outcome[2]
+    # Hugging Face's format needs no tokenizer in the graph.
+    outcome = tftransfer(*arguments, "export={enabled: true, formats: [huggingface]}", "--dry-run")
+    assert outcome[0] == 0, outcome[2]
+
+
+def test_a_head_that_hugging_face_has_no_place_for_is_refused_before_training(
+    tftransfer: Callable[..., Outcome], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def head(self: Any, features: Any, hints: Any) -> Any:
+        from tftransfer.tasks.components.heads import ClassificationHead
+
+        hidden = Hidden("tanh", norm=True)  # which no module of sentence-transformers is
+        return ClassificationHead(2, hidden=hidden, name="head")(features["last_hidden_state"])
+
+    monkeypatch.setattr(SequenceClassification, "head", head)
+    outcome = fit(tftransfer, folder, "export={enabled: true, formats: [huggingface]}")
+    refused(folder, outcome, 1, "modules of sentence-transformers hold the head", "as a SavedModel")
     assert "epoch" not in outcome[2]

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import tftransfer
 from tftransfer.errors import ConfigError, ExportError
-from tftransfer.export import savedmodel, verification
+from tftransfer.export import savedmodel, verification, version
 from tftransfer.export.lint import lint
 from tftransfer.export.savedmodel import REPORT_FILE, export
 from tftransfer.export.verification import answers_of
@@ -259,7 +259,7 @@ def test_versions_count_up(quick: Any, model: Any, tmp_path: Path) -> None:
 
 
 def test_a_number_that_another_export_took_meanwhile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real, partial = savedmodel.os.rename, tmp_path / ".tmp-1"
+    real, partial = version.os.rename, tmp_path / ".tmp-1"
     partial.mkdir()
 
     def rename(source: Path, target: Path) -> None:
@@ -267,8 +267,8 @@ def test_a_number_that_another_export_took_meanwhile(monkeypatch: pytest.MonkeyP
             (target / "variables").mkdir(parents=True)
         real(source, target)
 
-    monkeypatch.setattr(savedmodel.os, "rename", rename)
-    assert savedmodel._publish(partial, tmp_path).name == "2"
+    monkeypatch.setattr(version.os, "rename", rename)
+    assert version._publish(partial, tmp_path).name == "2"
 
 
 @pytest.mark.parametrize("label", ["two\nlines", "two\rlines"])

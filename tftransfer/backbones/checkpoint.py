@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import safetensors.numpy
+
 from tftransfer import atomic, registry
 from tftransfer.backbones import hub, refused
 from tftransfer.backbones.family import Family
@@ -20,6 +23,9 @@ __all__ = ["PINNED", "Checkpoint", "Pin"]
 
 _WEIGHTS = "model.safetensors"
 _POOLING = "1_Pooling/config.json"
+_POOLER = "pooler.safetensors"
+# What `describe` keeps as it is, where the checkpoint has it.
+_KEPT = ("config.json", _POOLING, "tokenizer_config.json", "special_tokens_map.json", "README.md")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +171,20 @@ class Checkpoint:
         except KeyError:  # a family without poolers
             return False
 
+    @property
+    def pooler(self) -> dict[str, np.ndarray]:
+        """The numbers of the encoder's pooler by the paths of our variables, also in a description; {} without one.
+
+        Most heads do without it, but the encoder's class in transformers has it.
+        """
+        if not self.weights.is_file():
+            kept = self.directory / _POOLER
+            return safetensors.numpy.load_file(kept) if kept.is_file() else {}
+        from tftransfer.backbones.tensors import read  # loads TensorFlow, which a look at a config does without
+
+        paths = ("pooler/dense/kernel", "pooler/dense/bias")
+        return read(paths, self.family, self.tensors) if self.has_pooler else {}
+
     def has_head(self, kind: str) -> bool:
         """Returns whether the weights hold a head with the tensors of that kind."""
         return self.weights.is_file() and self.family.has_head(kind, self._names)
@@ -177,17 +197,21 @@ class Checkpoint:
         return self.tensors.get_slice(self._names[last]).shape[0]
 
     def describe(self, directory: Path) -> None:
-        """Writes everything but weights and tokenizer: enough to build the model again and fill it with other weights.
+        """Writes everything but tokenizer and weights, the pooler's apart, which a model may not use and not keep.
+
+        It is enough to build the model again and fill it with other weights.
 
         Comes last, for it keeps the checksums of all that stands in the directory, the tokenizer's too.
 
         Args:
             directory: Path. Made if it is missing.
         """
-        for name in ("config.json", _POOLING):
+        for name in _KEPT:
             if (self.directory / name).is_file():
                 (directory / name).parent.mkdir(parents=True, exist_ok=True)
                 atomic.write(directory / name, (self.directory / name).read_bytes())
+        if self.pooler:
+            atomic.write(directory / _POOLER, safetensors.numpy.save(self.pooler))
         files = {path.relative_to(self.directory).as_posix(): path for path in self.files}
         Origin.write(directory, self.name, self.revision, self.has_pooler, files)
 
@@ -199,7 +223,9 @@ class Checkpoint:
             return None
         modes = _read_json(path)
         names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
-        return next((name for key, name in names.items() if modes.get(key)), None)
+        # sentence-transformers 6 writes the mode's name, or a list of several, in place of the flags.
+        found = next((name for key, name in names.items() if modes.get(key)), modes.get("pooling_mode"))
+        return found if found in ("mean", "cls") else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -26,14 +26,15 @@ SMALL_FILES = (
     "modules.json",
     "sentence_bert_config.json",
     "1_Pooling/config.json",
+    "README.md",
 )
 
 
 def download(name: str, revision: str | None, hint: str = "") -> Path:
     """Returns the directory of the files; its name is the commit.
 
-    Nothing but configs, tokenizers and safetensors is fetched, the shards only if there is no single file. A token is
-    taken from the environment (`HF_TOKEN`), never from a file.
+    Nothing but configs, tokenizers, the card and safetensors is fetched, the shards only if there is no single file. A
+    token is taken from the environment (`HF_TOKEN`), never from a file.
 
     Args:
         name: str. On the Hub.

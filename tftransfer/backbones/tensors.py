@@ -11,7 +11,7 @@ from tftransfer.backbones.family import Family, Place
 from tftransfer.backbones.safetensors_files import StoredTensor, TensorFiles
 from tftransfer.errors import CheckpointError
 
-__all__ = ["LoadReport", "collect", "fill"]
+__all__ = ["LoadReport", "collect", "fill", "read"]
 
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 
@@ -97,6 +97,24 @@ def _part(stored: StoredTensor, place: Place) -> StoredTensor:
 def _close(stored: np.ndarray, numbers: np.ndarray) -> bool:
     """Returns whether a tensor holds these numbers, whatever it was rounded to."""
     return stored.shape == numbers.shape and np.allclose(np.asarray(stored, "float32"), numbers, atol=1e-2)
+
+
+def read(paths: Iterable[str], family: Family, tensors: TensorFiles, kind: str = "") -> dict[str, np.ndarray]:
+    """Returns what `fill` would assign to the variables of these paths, float32; a path without a tensor is left out.
+
+    Args:
+        paths: iterable of str. Paths of variables of the backbone, and of a head.
+        family: Family. Whose tables name the tensors.
+        tensors: TensorFiles.
+        kind: str. Kind of the head among the paths. Defaults to "": there is none.
+    """
+    available, found = family.canonical(list(tensors.keys())), {}
+    for path in paths:
+        place = family.place(path, kind)
+        if place.name in available:
+            array = _part(tensors.get_slice(available[place.name]), place).read()
+            found[path] = np.ascontiguousarray(array.T if place.transposed else array, "float32")
+    return found
 
 
 def collect(variables: Iterable[Any], family: Family, kind: str = "") -> dict[str, np.ndarray]:

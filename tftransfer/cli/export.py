@@ -10,11 +10,18 @@ from tftransfer.cli.quiet import load_tensorflow
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    type=click.Choice(["savedmodel", "huggingface"]),
+    default="savedmodel",
+    show_default=True,
+    help="For TF Serving, or for PyTorch transformers.",
+)
 @as_json
-def export(run: Path, as_json: bool) -> None:
-    """Write the next SavedModel version of a RUN, for TF Serving."""
+def export(run: Path, format: str, as_json: bool) -> None:
+    """Write the next version of a RUN's model for others: into RUN/export, or RUN/huggingface."""
     load_tensorflow()
     from tftransfer import experiment
 
-    version = experiment.export(run)
+    version = experiment.export(run, format)
     echo_json({"export": str(version)}) if as_json else click.echo(version)

@@ -42,6 +42,7 @@ def fit(
     else:
         for split, metrics in summary["metrics"].items():
             click.echo(f"\n{split}\n{metrics_text(metrics)}")
-        click.echo(f"\nrun       {summary['run']}  (best epoch {summary['best_epoch']})")
-        if "export" in summary:
-            click.echo(f"export    {summary['export']}")
+        click.echo(f"\nrun         {summary['run']}  (best epoch {summary['best_epoch']})")
+        for key in ("export", "huggingface"):
+            if key in summary:
+                click.echo(f"{key:<11} {summary[key]}")

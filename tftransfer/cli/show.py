@@ -71,7 +71,8 @@ def _show_run(path: Path, as_json: bool) -> None:
     for split, metrics in found.get("metrics", {}).items():
         if isinstance(metrics, dict):
             click.echo(f"\n{split}\n{metrics_text(metrics)}")
-    versions = sorted(run.export.glob("[0-9]*"), key=lambda path: int(path.name))
+    folders = (run.export, run.huggingface)
+    versions = [path for at in folders for path in sorted(at.glob("[0-9]*"), key=lambda path: int(path.name))]
     click.echo(f"\nexports: {', '.join(str(path) for path in versions) or 'none'}")
 
 

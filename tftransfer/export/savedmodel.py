@@ -1,17 +1,15 @@
 """A SavedModel that TF Serving answers raw strings with; it appears only once it is proven to answer like the model."""
 
 import json
-import os
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tftransfer.errors import ConfigError, ExportError
+from tftransfer.errors import ConfigError
 from tftransfer.export.lint import LintReport, lint
 from tftransfer.export.served import Served, input_keys, save
 from tftransfer.export.verification import check_answers, check_tokens, tolerance_of
+from tftransfer.export.version import write_version
 from tftransfer.export.warmup import write_warmup
 from tftransfer.tokenizers.in_graph import in_graph
 
@@ -64,17 +62,7 @@ def export(
         PosixPath('saved_models/reviews/1')
     """
     columns = _columns(texts, text_pairs, pair)
-    base = Path(directory)
-    if base.exists() and not base.is_dir():
-        raise ExportError(f"{base}: expected a directory, found a file. Choose another place for the SavedModel.")
-    base.mkdir(parents=True, exist_ok=True)
-    # A server ignores names that are no numbers.
-    partial = base / f".tmp-{os.getpid()}-{secrets.token_hex(4)}"
-    try:
-        _build(model, partial, columns)
-        return _publish(partial, base)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    return write_version(directory, lambda partial: _build(model, partial, columns))
 
 
 def _columns(texts: Sequence[str], pairs: Sequence[str] | None, pair: bool) -> dict[str, list[str]]:
@@ -123,17 +111,3 @@ def _write_report(directory: Path, linted: LintReport, figures: Mapping[str, Any
         "ops": linted.ops,
     }
     (directory / REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-def _publish(partial: Path, base: Path) -> Path:
-    """Moves the finished folder to its number, in one step."""
-    while True:
-        numbers = [int(entry.name) for entry in base.iterdir() if entry.name.isascii() and entry.name.isdigit()]
-        version = base / str(max(numbers, default=0) + 1)
-        try:
-            os.rename(partial, version)
-        except OSError:
-            if not version.exists():  # else another export was quicker; take the next number
-                raise
-        else:
-            return version

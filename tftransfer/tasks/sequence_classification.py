@@ -40,6 +40,7 @@ class SequenceClassification(Task):
     name: ClassVar[str] = "sequence_classification"
     head_kind: ClassVar[str] = "sequence_classification"
     global_tokens: ClassVar[Literal["none", "first", "question"]] = "first"
+    problem_type: ClassVar[str] = "single_label_classification"
     report: ClassVar[str] = "classification"
     monitors: ClassVar[Sequence[str]] = ("accuracy", "macro_f1", "loss")
 

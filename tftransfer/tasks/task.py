@@ -67,6 +67,7 @@ class Task(abc.ABC):
         head_kind: str. Which of a checkpoint's heads is one for this task, "" for none. Defaults to "".
         global_tokens: "none", "first" (of every text) or "question" (all of the first of two texts). Which tokens see
             the whole text, where the backbone has such tokens (Longformer). Defaults to "none".
+        problem_type: str. The `problem_type` of a Hugging Face `config.json`, "" for none. Defaults to "".
         report: str. Which report of `tftransfer.evaluation` describes its predictions.
         monitors: sequence of str. What `training.monitor` may name: "loss" and the task's metrics.
     """
@@ -74,6 +75,7 @@ class Task(abc.ABC):
     name: ClassVar[str]
     head_kind: ClassVar[str] = ""
     global_tokens: ClassVar[Literal["none", "first", "question"]] = "none"
+    problem_type: ClassVar[str] = ""
     report: ClassVar[str]
     monitors: ClassVar[Sequence[str]]
     labels: Sequence[str] | None

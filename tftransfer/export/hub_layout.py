@@ -1,0 +1,173 @@
+"""How Hugging Face holds a model: as one of its classes, or as an encoder and the modules of sentence-transformers."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tftransfer.backbones.family import ARCHITECTURES, Family
+from tftransfer.errors import ExportError
+from tftransfer.pretrained_head import family_head
+from tftransfer.tasks.components.heads import ClassificationHead
+from tftransfer.tasks.task import HeadHints, Hidden
+
+__all__ = ["Dense", "Layout", "Numbers", "layout_of"]
+
+_INSTEAD = (
+    "What can be exported is the task's own head (build the model without head=), or the whole model as a SavedModel: "
+    "tftransfer.export(model, directory)."
+)
+_ACTIVATIONS = {
+    None: "torch.nn.modules.linear.Identity",
+    "gelu": "torch.nn.modules.activation.GELU",
+    "relu": "torch.nn.modules.activation.ReLU",
+    "sigmoid": "torch.nn.modules.activation.Sigmoid",
+    "silu": "torch.nn.modules.activation.SiLU",
+    "swish": "torch.nn.modules.activation.SiLU",
+    "tanh": "torch.nn.modules.activation.Tanh",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """A variable's numbers under a path: its own, or the one by which another model knows them.
+
+    Args:
+        path: str. Such as "pooler/dense/kernel".
+        value: array. As the variable has them.
+    """
+
+    path: str
+    value: np.ndarray
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.value, dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dense:
+    """A `Dense` module of sentence-transformers.
+
+    Args:
+        kernel: array `(in, out)`.
+        bias: array `(out,)`, or None.
+        activation: str. Class of PyTorch.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray | None
+    activation: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How Hugging Face holds a model.
+
+    Args:
+        kind: str. Kind of head of the class (see `ARCHITECTURES`); "" is the encoder alone.
+        numbers: sequence of Numbers. What the class's tensors hold.
+        pooling: str. "mean" or "cls" where modules of sentence-transformers follow, else "". Defaults to "".
+        dense: sequence of Dense. Those modules, in their order. Defaults to ().
+    """
+
+    kind: str
+    numbers: Sequence[Numbers]
+    pooling: str = ""
+    dense: Sequence[Dense] = ()
+
+    def architecture(self, family: Family) -> str:
+        """Returns the name of transformers' class."""
+        return family.architecture + ARCHITECTURES[self.kind]
+
+
+def layout_of(model: Any) -> Layout:
+    """Returns how Hugging Face holds a model.
+
+    The family's class of the task's kind is taken where its head computes what ours does. Otherwise a head that pools
+    by the mean or the first token becomes modules of sentence-transformers behind the family's encoder.
+
+    Args:
+        model: TransferModel.
+
+    Raises:
+        ExportError: if neither can hold it; the message says what can be exported.
+    """
+    if model.custom_head:
+        raise ExportError(f"Expected the task's head; this model has a head of your own Keras layers. {_INSTEAD}")
+    layout = _of_class(model) or _of_modules(model)
+    unknown = [numbers.path for numbers in layout.numbers if not _has_place(model, numbers.path, layout.kind)]
+    if unknown:
+        raise ExportError(
+            f"Expected only variables that {layout.architecture(model.checkpoint.family)} has; found "
+            f"{', '.join(unknown[:5])} too. {_INSTEAD}"
+        )
+    return layout
+
+
+def _numbers(model: Any) -> list[Numbers]:
+    return [Numbers(variable.path, np.asarray(variable)) for variable in model.weights]
+
+
+def _has_place(model: Any, path: str, kind: str) -> bool:
+    try:
+        model.checkpoint.family.place(path, kind)
+    except KeyError:
+        return False
+    return True
+
+
+def _head(model: Any) -> Any:
+    return next((layer for layer in model.layers if layer.name == "head"), None)
+
+
+def _of_class(model: Any) -> Layout | None:
+    """Returns the layout of the family's class of the task's kind; None if its head is another one than ours."""
+    kind, head = model.task.head_kind, _head(model)
+    theirs = family_head(model.checkpoint, kind)
+    if head is None or theirs is None:
+        return None
+    numbers = _numbers(model)
+    if _shape(head, theirs) == (theirs.pooling, theirs.hidden, theirs.tied):
+        return Layout(kind, numbers)
+    fresh_pooler = ("cls", Hidden("tanh"), theirs.tied)
+    if (theirs.pooling, theirs.hidden) == ("pooler", None) and _shape(head, theirs) == fresh_pooler:
+        paths = [numbers.path.replace("head/hidden/", "pooler/dense/") for numbers in numbers]
+        return Layout(kind, [Numbers(path, part.value) for path, part in zip(paths, numbers, strict=True)])
+    return None
+
+
+def _shape(head: Any, theirs: HeadHints) -> tuple[str, Hidden | None, bool]:
+    """Returns pooling, hidden layer and tying of our head; what it has no choice in is as in theirs."""
+    pooling = getattr(head, "pooling", theirs.pooling)
+    return ("pooler" if pooling == "none" else pooling, head.hidden_options, getattr(head, "tied", theirs.tied))
+
+
+def _of_modules(model: Any) -> Layout:
+    """Returns the encoder, with a classification head as modules behind it, and a pooler that it has no use for."""
+    head, numbers = _head(model), _numbers(model)
+    encoder = [part for part in numbers if not part.path.startswith("head/")]
+    used = {part.path for part in encoder}
+    encoder += [Numbers(path, array) for path, array in model.checkpoint.pooler.items() if path not in used]
+    if head is None and not model.task.head_kind:
+        return Layout("", encoder)
+    if not isinstance(head, ClassificationHead) or (head.hidden_options and head.hidden_options.norm):
+        raise ExportError(
+            f"{model.checkpoint.family.architecture}: neither a class of transformers nor modules of "
+            f"sentence-transformers hold the head of this {type(model.task).__name__}. {_INSTEAD}"
+        )
+    values = {part.path: part.value for part in numbers}
+    # A pooler is a dense layer over the first token.
+    steps = [("pooler/dense", "tanh")] if head.pooling == "none" else []
+    steps += [("head/hidden", head.hidden_options.activation)] if head.hidden_options else []
+    dense = [_dense(values, module, activation) for module, activation in [*steps, ("head/logits", None)]]
+    return Layout("", encoder, "cls" if head.pooling == "none" else head.pooling, dense)
+
+
+def _dense(values: Mapping[str, np.ndarray], module: str, activation: str | None) -> Dense:
+    if activation not in _ACTIVATIONS:
+        raise ExportError(
+            f"Expected a head whose activation is {', '.join(filter(None, _ACTIVATIONS))}, which PyTorch has as a "
+            f"class of its own; found '{activation}'. {_INSTEAD}"
+        )
+    return Dense(values[f"{module}/kernel"], values.get(f"{module}/bias"), _ACTIVATIONS[activation])
