@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tftransfer
+from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.errors import ConfigError
 from tftransfer.model import TransferModel
 
@@ -129,3 +130,17 @@ def test_sentence_transformers_pooling_comes_before_the_familys_head(make_checkp
     (directory / "1_Pooling").mkdir()
     (directory / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
     assert build(directory, NAMES).get_layer("head").pooling == "mean"
+
+
+def test_a_run_is_loaded_with_the_head_it_was_trained_with(make_checkpoint: Make, tmp_path: Path) -> None:
+    """Where both the head and sentence-transformers' files speak of pooling, the head decides, weights there or not."""
+    directory = make_checkpoint(config(), classifier())
+    (directory / "1_Pooling").mkdir()
+    (directory / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
+    model = build(directory)
+    assert model.get_layer("head").pooling == "none"
+    model.tokenizer.save(tmp_path)
+    model.checkpoint.describe(tmp_path)
+    described = Checkpoint.described(tmp_path)
+    task = tftransfer.tasks.SequenceClassification(labels=NAMES)
+    assert tftransfer.build(described, task, weights=False).get_layer("head").pooling == "none"

@@ -432,7 +432,7 @@ def test_hub_download_is_checked_too(
     name = pinned("0" * 64)
     hub = types.SimpleNamespace(snapshot_download=lambda *_, **__: str(tiny_checkpoint))
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    monkeypatch.setattr(checkpoint_module, "_package_folder", lambda _: None)
+    monkeypatch.setattr(checkpoint_module, "package_folder", lambda _: None)
     assert refusal(name).endswith("get it again: hf download some/bert --revision abc --force-download")
 
 

@@ -138,6 +138,7 @@ def test_every_strategy_trains_it(name: str, strategy: str, checkpoint: Callable
     assert len(moved) > 0.7 * len(trainable)
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one_device(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     script = Path(__file__).with_name("mirrored_families.py")
     done = subprocess.run(

@@ -42,6 +42,7 @@ def test_every_file_is_in_it(source: Path, description: Path) -> None:
         "has_pooler": False,
         "files": digests(source),
         "kept": digests(description),
+        "heads": [],
     }
     assert content["files"].keys() == {
         *("config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json", "1_Pooling/config.json")

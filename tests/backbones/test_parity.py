@@ -1,5 +1,6 @@
 """Every family equals PyTorch: hidden states, logits of every head, packed rows, and a step of training."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +61,21 @@ ODD_ONES = [
 ]
 
 
-def check_states(reference: Any, backbone: Backbone, inputs: dict[str, np.ndarray]) -> None:
-    """Compares every hidden state of real tokens, and the pooler's output."""
+def check_states(reference: Any, backbone: Backbone, inputs: dict[str, np.ndarray]) -> float:
+    """Compares every hidden state of real tokens, and the pooler's output; returns the greatest difference."""
     encoder = getattr(reference, reference.base_model_prefix, reference)
     expected = run(encoder, inputs)
     states = keras.Model(backbone.input, backbone.hidden_states)(inputs)
     real = inputs["attention_mask"] > 0
     assert len(states) == len(expected.hidden_states)
+    worst = 0.0
     for n, (state, theirs) in enumerate(zip(states, expected.hidden_states, strict=True)):
         ours, theirs = np.asarray(state)[real], theirs.numpy()[real]
         assert 0.3 < theirs.std() < 3, (
             f"states of layer {n} are too small or too large to show an error: {theirs.std()}"
         )
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE * max(1, np.abs(theirs).max()), err_msg=str(n))
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE, err_msg=str(n))
+        worst = max(worst, float(np.abs(ours - theirs).max()))
     outputs = backbone(inputs)
     np.testing.assert_allclose(outputs["last_hidden_state"], states[-1], rtol=0, atol=1e-6)
     pooled = getattr(expected, "pooler_output", None)
@@ -80,6 +83,7 @@ def check_states(reference: Any, backbone: Backbone, inputs: dict[str, np.ndarra
     # The first token is padding in a row padded on the left, and no model says what it holds.
     if pooled is not None and real[:, 0].all():
         np.testing.assert_allclose(outputs["pooler_output"], pooled, rtol=0, atol=TOLERANCE)
+    return worst
 
 
 def with_head(directory: Path, kind: str) -> keras.Model:
@@ -106,11 +110,14 @@ def with_head(directory: Path, kind: str) -> keras.Model:
 
 
 @pytest.mark.parametrize(("name", "kind", "keys"), KINDS)
-def test_every_saved_class(name: str, kind: str, keys: dict[str, Any], tmp_path: Path) -> None:
+def test_every_saved_class(
+    name: str, kind: str, keys: dict[str, Any], tmp_path: Path, record_property: Callable[[str, Any], None]
+) -> None:
     reference = save(tmp_path, name, kind, **({"num_labels": 3} if "classification" in kind else {}), **keys)
     backbone = Backbone.from_pretrained(str(tmp_path))
     for padding in ("right", "left"):
-        check_states(reference, backbone, batch(name, padding, types_of(name)))
+        worst = check_states(reference, backbone, batch(name, padding, types_of(name)))
+        record_property(f"{name}: hidden states", worst)  # for benchmarks/families.py
     if kind not in family_of(name).heads:
         return
     inputs = ask(name, batch(name, types=types_of(name)))
@@ -122,6 +129,7 @@ def test_every_saved_class(name: str, kind: str, keys: dict[str, Any], tmp_path:
     real = slice(None) if kind == "sequence_classification" else inputs["attention_mask"] > 0
     assert logits.shape == theirs.shape
     np.testing.assert_allclose(logits[real], theirs[real], rtol=0, atol=TOLERANCE * max(1, np.abs(theirs[real]).max()))
+    record_property(f"{name}: logits", np.abs(logits[real] - theirs[real]).max())
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if torch_class(name, "ForPreTraining") is not None])
@@ -151,7 +159,9 @@ def test_odd_configs(name: str, fields: dict[str, Any], keys: dict[str, Any], tm
 
 @pytest.mark.parametrize(("name", "keys"), [*(pytest.param(name, {}, id=name) for name in FAMILIES), *SPECIAL_ONES])
 @pytest.mark.parametrize("explicit", [True, False], ids=["position_ids", "default positions"])
-def test_packed_texts_are_as_if_alone(name: str, keys: dict[str, Any], explicit: bool, tmp_path: Path) -> None:
+def test_packed_texts_are_as_if_alone(
+    name: str, keys: dict[str, Any], explicit: bool, tmp_path: Path, record_property: Callable[[str, Any], None]
+) -> None:
     reference = save(tmp_path, name, **keys)
     backbone = Backbone.from_pretrained(str(tmp_path), position_ids=explicit)
     alone = batch(name, types=types_of(name))
@@ -169,11 +179,14 @@ def test_packed_texts_are_as_if_alone(name: str, keys: dict[str, Any], explicit:
     expected = run(reference, alone).last_hidden_state.numpy()
     for index, (row, start, size) in enumerate(packed.places):
         ours, theirs = states[row, start : start + size], expected[index, :size]
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE * max(1, np.abs(theirs).max()))
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE)
+        record_property(f"{name}: packed", np.abs(ours - theirs).max())
 
 
 @pytest.mark.parametrize(("name", "kind", "keys"), KINDS)
-def test_a_file_is_given_back_as_it_was(name: str, kind: str, keys: dict[str, Any], tmp_path: Path) -> None:
+def test_a_file_is_given_back_as_it_was(
+    name: str, kind: str, keys: dict[str, Any], tmp_path: Path, record_property: Callable[[str, Any], None]
+) -> None:
     save(tmp_path, name, kind, **keys)
     checkpoint = Checkpoint.find(str(tmp_path))
     if kind and kind not in family_of(name).heads:
@@ -184,3 +197,4 @@ def test_a_file_is_given_back_as_it_was(name: str, kind: str, keys: dict[str, An
     assert set(collected) == set(tensors.keys())
     for key, array in collected.items():
         assert array.tobytes() == tensors.get_tensor(key).tobytes(), key
+    record_property(f"{name}: round trip", 0.0)  # bytes that differ

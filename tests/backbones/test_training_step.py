@@ -1,5 +1,6 @@
 """One step of training gives every family the loss and the weights that PyTorch gives it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def torch_step(
 
 
 @pytest.mark.parametrize("name", [n for n in registry.backbones.names() if torch_class(n, KIND)])
-def test_loss_and_weights(name: str, tmp_path: Path) -> None:
+def test_loss_and_weights(name: str, tmp_path: Path, record_property: Callable[[str, Any], None]) -> None:
     reference = save(tmp_path, name, KIND, num_labels=3)
     write_tokenizer(tmp_path, transformers_pad(name))
     inputs, targets = batch(name, types=types_of(name)), np.array([0, 1, 2, 0, 1, 2], "int32")
@@ -59,6 +60,7 @@ def test_loss_and_weights(name: str, tmp_path: Path) -> None:
     for key, array in ours.items():
         scale = np.abs(weights[key]).max()
         assert np.abs(array - weights[key]).max() <= 1e-5 * scale, key
+        record_property(f"{name}: training step", np.abs(array - weights[key]).max() / scale)
     moved = [key for key in ours if np.abs(ours[key] - before[key]).max() > 1e-5]
     # A Longformer's last layer reads a text by its global projections alone.
     assert len(moved) > 0.85 * len(ours)

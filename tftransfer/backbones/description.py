@@ -11,6 +11,7 @@ from tftransfer.backbones import checkpoint as checkpoints
 from tftransfer.backbones import hub
 from tftransfer.backbones.checkpoint import PINNED, Checkpoint
 from tftransfer.backbones.family import ARCHITECTURES, Family, Known
+from tftransfer.backbones.origin import ORIGIN
 from tftransfer.backbones.size import parameters
 from tftransfer.backbones.transformer import TransformerConfig
 
@@ -90,7 +91,7 @@ def has_pooler(checkpoint: Checkpoint) -> bool:
 
     Early checkpoints of BERT hold a pooler that their class does not speak of.
     """
-    if checkpoint.weights.is_file() or (checkpoint.directory / "origin.json").is_file():
+    if checkpoint.weights.is_file() or (checkpoint.directory / ORIGIN).is_file():
         return checkpoint.has_pooler
     try:
         checkpoint.family.place("pooler/dense/kernel")
@@ -98,7 +99,7 @@ def has_pooler(checkpoint: Checkpoint) -> bool:
         return False
     classes = [str(name) for name in checkpoint.raw_config.get("architectures") or []]
     kinds = [kind for kind, ending in ARCHITECTURES.items() if any(name.endswith(ending) for name in classes)]
-    if not kinds or not kinds[0] or kinds[0] in checkpoint.family.idle_poolers:
+    if not kinds or kinds[0] in checkpoint.family.idle_poolers:
         return True
     head = checkpoint.family.head(kinds[0], checkpoint.raw_config)
     return head is not None and head.pooling == "pooler"
@@ -119,7 +120,7 @@ def find_config(name: str) -> Checkpoint:
     if path.exists() or name.startswith((".", "/", "~")):
         return Checkpoint(path, name)
     pin = PINNED.get(name)
-    folder = checkpoints._package_folder(pin) if pin else None
+    folder = checkpoints.package_folder(pin) if pin else None
     if pin and folder:
         return Checkpoint(folder, name, pin.revision)
     folder = hub.download_config(name, pin.revision if pin else None, _suggestion(name))

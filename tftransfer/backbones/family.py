@@ -107,7 +107,8 @@ class Family:
         checkpoints: sequence of `Known`. From the smallest to the largest.
         packing: bool. Whether several texts in a row are as if alone, in rows of up to
             `TransformerConfig.packed_length`. Defaults to True.
-        idle_poolers: sequence of str. Kinds of heads whose classes keep a pooler that they have no use for.
+        idle_poolers: sequence of str. Kinds of heads whose classes keep a pooler that they have no use for, "" for the
+            encoder alone. Defaults to ("",).
         tokenizer: str. The kind that its checkpoints usually have: "WordPiece", "byte-level BPE", "BPE" or "Unigram".
             Defaults to "not stated".
         context: int or None. Tokens that its checkpoints usually take. Defaults to None: as many as a `config.json`
@@ -132,7 +133,7 @@ class Family:
     constants: Mapping[str, np.ndarray] = {}
     checkpoints: ClassVar[Sequence[Known]] = ()
     packing: ClassVar[bool] = True
-    idle_poolers: ClassVar[Sequence[str]] = ()
+    idle_poolers: ClassVar[Sequence[str]] = ("",)
     tokenizer: ClassVar[str] = "not stated"
     context: ClassVar[int | None] = None
 

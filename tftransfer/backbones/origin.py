@@ -9,9 +9,9 @@ from typing import Any
 from tftransfer import atomic
 from tftransfer.errors import RunDirectoryError
 
-__all__ = ["Origin"]
+__all__ = ["ORIGIN", "Origin"]
 
-_NAME = "origin.json"
+ORIGIN = "origin.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Origin:
         has_pooler: bool. Whether its weights hold a pooler.
         files: dict of str to str. The sha256 of every file that was read, weights included.
         kept: dict of str to str. The sha256 of every file that stands beside `origin.json`.
+        heads: list of str. Kinds of the heads that its weights hold, on which the shape of a head depends. Defaults to
+            [].
     """
 
     name: str
@@ -31,9 +33,12 @@ class Origin:
     has_pooler: bool
     files: dict[str, str]
     kept: dict[str, str]
+    heads: list[str] = dataclasses.field(default_factory=list)
 
     @classmethod
-    def write(cls, directory: Path, name: str, revision: str, has_pooler: bool, files: dict[str, Path]) -> None:
+    def write(
+        cls, directory: Path, name: str, revision: str, has_pooler: bool, files: dict[str, Path], heads: list[str]
+    ) -> None:
         """Writes `origin.json`, with the checksums of all that stands in the directory already.
 
         Args:
@@ -42,11 +47,12 @@ class Origin:
             revision: str. Commit on the Hub, or "".
             has_pooler: bool. Whether its weights hold a pooler.
             files: dict of str to Path. Every file that the checkpoint is made of, by its name in the checkpoint.
+            heads: list of str. Kinds of the heads that its weights hold.
         """
         kept = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
-        kept.pop(_NAME, None)
-        origin = cls(name, revision, has_pooler, _checksums(files), _checksums(kept))
-        atomic.write(directory / _NAME, json.dumps(dataclasses.asdict(origin), indent=2, ensure_ascii=False) + "\n")
+        kept.pop(ORIGIN, None)
+        origin = cls(name, revision, has_pooler, _checksums(files), _checksums(kept), heads)
+        atomic.write(directory / ORIGIN, json.dumps(dataclasses.asdict(origin), indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, directory: Path) -> "Origin":
@@ -55,7 +61,7 @@ class Origin:
         Raises:
             RunDirectoryError: if it is missing or not as it was written.
         """
-        path = directory / _NAME
+        path = directory / ORIGIN
         try:
             origin = cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
@@ -89,6 +95,7 @@ _ADVICE = "It was changed or damaged after it was written; restore it from a cop
 _KINDS: dict[Any, Callable[[Any], bool]] = {
     str: lambda value: isinstance(value, str),
     bool: lambda value: isinstance(value, bool),
+    list[str]: lambda value: isinstance(value, list) and all(isinstance(text, str) for text in value),
     dict[str, str]: lambda value: isinstance(value, dict) and all(isinstance(text, str) for text in value.values()),
 }
 

@@ -32,7 +32,7 @@ class BigBird(Bert):
     # The head for answers is a whole feed-forward block, which no other family has.
     unused = (*Bert.unused, r"qa_classifier\.")
 
-    idle_poolers = ("sequence_classification", "token_classification", "masked_lm")
+    idle_poolers = ("", "sequence_classification", "token_classification", "masked_lm")
     tokenizer = "Unigram"
     checkpoints = (Known("google/bigbird-roberta-base", 127.5, "English", "Apache-2.0"),)
 

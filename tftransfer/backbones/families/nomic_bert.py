@@ -80,6 +80,7 @@ class NomicBert(Family):
         ),
     }
     unused = (r"embeddings\.position_ids$", r".*inv_freq$", r"pooler\.")
+    idle_poolers = ()
     tokenizer = "WordPiece"
     checkpoints = (
         Known("nomic-ai/nomic-bert-2048", 136.7, "English", "Apache-2.0"),
