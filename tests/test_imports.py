@@ -15,7 +15,7 @@ FLOORS = [
     {"errors", "registry", "activations", "config", "yaml_file", "atomic"},
     {"tokenizers", "data", "backbones", "tasks", "strategies", "evaluation"},
     {"pretrained_head"},
-    {"model", "training", "export", "weights", "run_directory", "splits"},
+    {"model", "pretrained_model", "training", "export", "weights", "run_directory", "splits"},
     {"experiment"},
     {"cli"},
 ]

@@ -10,7 +10,7 @@ import pytest
 
 import tftransfer
 from tftransfer.backbones.checkpoint import Checkpoint
-from tftransfer.errors import ConfigError
+from tftransfer.errors import CheckpointError, ConfigError
 from tftransfer.model import TransferModel
 
 Make = Callable[..., Path]
@@ -144,3 +144,27 @@ def test_a_run_is_loaded_with_the_head_it_was_trained_with(make_checkpoint: Make
     described = Checkpoint.described(tmp_path)
     task = tftransfer.tasks.SequenceClassification(labels=NAMES)
     assert tftransfer.build(described, task, weights=False).get_layer("head").pooling == "none"
+
+
+def test_a_checkpoint_as_it_is(make_checkpoint: Make) -> None:
+    directory = make_checkpoint(config(NAMES, "BertForTokenClassification"), classifier(), pooler=False)
+    model = tftransfer.load_pretrained(str(directory), "token_classification")
+    assert model.labels == tuple(NAMES)
+    ids = np.array([[2, 40, 41, 3]], "int32")
+    inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    outputs, tensors = model(inputs), classifier()
+    expected = np.asarray(outputs["last_hidden_state"]) @ tensors["classifier.weight"].T + tensors["classifier.bias"]
+    np.testing.assert_allclose(outputs["logits"], expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["BertForTokenClassification", None])
+def test_a_head_that_is_not_there(architecture: str | None, make_checkpoint: Make) -> None:
+    directory = make_checkpoint(config(NAMES, architecture), classifier(), pooler=False)
+    with pytest.raises(CheckpointError, match=r"expected the weights of a head for sequence_classification; the"):
+        tftransfer.load_pretrained(str(directory), "sequence_classification")
+    with pytest.raises(CheckpointError, match=r"holds one for token_classification\. Load the encoder alone"):
+        tftransfer.load_pretrained(str(directory), "masked_lm")
+    with pytest.raises(
+        ConfigError, match=r"unknown kind 'token_clasification'\. Did you mean 'token_classification'\?"
+    ):
+        tftransfer.load_pretrained(str(directory), "token_clasification")

@@ -16,6 +16,7 @@ _HOMES = {
     "export_huggingface": "tftransfer.export.huggingface",
     "fine_tune": "tftransfer.training.fine_tune",
     "load": "tftransfer.experiment",
+    "load_pretrained": "tftransfer.pretrained_model",
     "read": "tftransfer.data.read",
 }
 _MODULES = ("errors", "strategies", "tasks")
@@ -29,6 +30,7 @@ __all__ = [
     "export_huggingface",
     "fine_tune",
     "load",
+    "load_pretrained",
     "read",
     "strategies",
     "tasks",
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from tftransfer.export.huggingface import export_huggingface
     from tftransfer.export.savedmodel import export
     from tftransfer.model import build
+    from tftransfer.pretrained_model import load_pretrained
     from tftransfer.training.fine_tune import fine_tune
 
 

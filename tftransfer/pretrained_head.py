@@ -9,7 +9,7 @@ from tftransfer.backbones.family import ARCHITECTURES
 from tftransfer.backbones.tensors import LoadReport, fill
 from tftransfer.tasks.task import HeadHints, Hidden, Task
 
-__all__ = ["family_head", "head_hints", "labels_of", "load_head"]
+__all__ = ["family_head", "head_hints", "is_for", "labels_of", "load_head"]
 
 
 def head_hints(checkpoint: Checkpoint, kind: str) -> HeadHints:
@@ -77,8 +77,8 @@ def load_head(variables: Sequence[Any], checkpoint: Checkpoint, task: Task) -> L
 def _misfit(checkpoint: Checkpoint, task: Task) -> str:
     """Returns why a checkpoint's head is not the task's; "" if it is."""
     kind = task.head_kind
-    others = [other for other in checkpoint.family.heads if other != kind and _is_for(checkpoint, other)]
-    if not kind or not _is_for(checkpoint, kind):
+    others = [other for other in checkpoint.family.heads if other != kind and is_for(checkpoint, other)]
+    if not kind or not is_for(checkpoint, kind):
         return f"the checkpoint's is for {_words(others[0])}" if others else "the checkpoint has none for this task"
     if not task.takes_head(head_hints(checkpoint, kind)):
         return "the task asks for another pooling than the checkpoint's head was trained with"
@@ -88,7 +88,7 @@ def _misfit(checkpoint: Checkpoint, task: Task) -> str:
     return ""
 
 
-def _is_for(checkpoint: Checkpoint, kind: str) -> bool:
+def is_for(checkpoint: Checkpoint, kind: str) -> bool:
     """Returns whether the checkpoint holds a head of that kind, by its tensors, and by its class where it names one."""
     ends = tuple(ending for other, ending in ARCHITECTURES.items() if other and other != kind)
     named = [str(name) for name in checkpoint.raw_config.get("architectures") or []]

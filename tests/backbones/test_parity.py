@@ -24,20 +24,17 @@ from parity import (
     types_of,
 )
 
+import tftransfer
 from tftransfer import registry
 from tftransfer.backbones.backbone import Backbone
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.family import ARCHITECTURES
 from tftransfer.backbones.tensors import collect
-from tftransfer.pretrained_head import head_hints
-from tftransfer.tasks.components.heads import ClassificationHead, MaskedLMHead, TokenHead
 
 pytestmark = pytest.mark.skipif(torch is None, reason="PyTorch is the reference")
 
 TOLERANCE = 1e-5  # on hidden states of standard deviation 1
 FAMILIES = registry.backbones.names()
-# As transformers' Longformer chooses them for these heads.
-GLOBAL_TOKENS: dict[str, Any] = {"sequence_classification": "first", "question_answering": "question"}
 KINDS = [
     *(
         pytest.param(name, kind, {}, id=f"{name}-{kind or 'encoder'}")
@@ -86,29 +83,6 @@ def check_states(reference: Any, backbone: Backbone, inputs: dict[str, np.ndarra
     return worst
 
 
-def with_head(directory: Path, kind: str) -> keras.Model:
-    """Returns our model of a checkpoint with its own head, whose outputs are the backbone's and "logits"."""
-    from tftransfer.backbones.tensors import fill
-
-    checkpoint = Checkpoint.find(str(directory))
-    backbone = Backbone.from_checkpoint(checkpoint, global_tokens=GLOBAL_TOKENS.get(kind, "none"))
-    features, hints = backbone.features, head_hints(checkpoint, kind)
-    options = {"dropout": hints.dropout, "hidden": hints.hidden, "name": "head"}
-    states, size = features["last_hidden_state"], checkpoint.head_size(kind) or 2
-    if kind == "masked_lm":
-        logits = MaskedLMHead(hints.tied, **options)(states, features["word_embeddings"])
-    elif kind != "sequence_classification":
-        logits = TokenHead(size, **options)(states)
-    elif hints.pooling == "pooler":
-        logits = ClassificationHead(size, "none", **options)(features["pooler_output"])
-    else:
-        logits = ClassificationHead(size, hints.pooling, **options)(states, features["attention_mask"])
-    model = keras.Model(backbone.input, {**backbone.output, "logits": logits})
-    head = [variable for variable in model.weights if variable.path.startswith("head/")]
-    fill(head, checkpoint.family, checkpoint.tensors, kind, partial=True)
-    return model
-
-
 @pytest.mark.parametrize(("name", "kind", "keys"), KINDS)
 def test_every_saved_class(
     name: str, kind: str, keys: dict[str, Any], tmp_path: Path, record_property: Callable[[str, Any], None]
@@ -121,7 +95,10 @@ def test_every_saved_class(
     if kind not in family_of(name).heads:
         return
     inputs = ask(name, batch(name, types=types_of(name)))
-    expected, logits = run(reference, inputs), np.asarray(with_head(tmp_path, kind)(inputs)["logits"])
+    expected, logits = (
+        run(reference, inputs),
+        np.asarray(tftransfer.load_pretrained(str(tmp_path), kind)(inputs)["logits"]),
+    )
     if kind == "question_answering":
         theirs = np.stack([expected.start_logits.numpy(), expected.end_logits.numpy()], axis=-1)
     else:
@@ -144,7 +121,7 @@ def test_a_vocabulary_head_with_a_table_of_its_own(name: str, tmp_path: Path) ->
     inputs = batch(name, types=types_of(name))
     real = inputs["attention_mask"] > 0
     logits, theirs = (
-        np.asarray(with_head(tmp_path, "masked_lm")(inputs)["logits"]),
+        np.asarray(tftransfer.load_pretrained(str(tmp_path), "masked_lm")(inputs)["logits"]),
         run(reference, inputs).logits.numpy(),
     )
     np.testing.assert_allclose(logits[real], theirs[real], rtol=0, atol=TOLERANCE * np.abs(theirs[real]).max())
@@ -191,7 +168,7 @@ def test_a_file_is_given_back_as_it_was(
     checkpoint = Checkpoint.find(str(tmp_path))
     if kind and kind not in family_of(name).heads:
         pytest.skip("a head of a kind of its own, which is left out")
-    model = with_head(tmp_path, kind) if kind else Backbone.from_checkpoint(checkpoint)
+    model = tftransfer.load_pretrained(str(tmp_path), kind) if kind else Backbone.from_checkpoint(checkpoint)
     tensors = checkpoint.tensors
     collected = collect(model.weights, checkpoint.family, kind)
     assert set(collected) == set(tensors.keys())

@@ -242,6 +242,9 @@ class Family:
         modules = self.heads[kind].modules if kind in self.heads else {}
         # A decoder of its own is there only where it does not share the word embeddings.
         wanted = [theirs for ours, theirs in modules.items() if ours != "decoder"]
+        # BERT's classifiers of texts and of tokens have one name, but only the former stands on a pooler.
+        if kind in self.heads and self.heads[kind].pooling == "pooler":
+            wanted.append(self.place("pooler/dense/kernel").name.rpartition(".")[0])
         return bool(wanted) and all(
             any(f"{theirs}.{leaf}" in names for leaf in ("weight", "bias")) for theirs in wanted
         )

@@ -10,7 +10,7 @@ import numpy as np
 from tftransfer import registry
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.registry import suggest
-from tftransfer.tasks.task import HeadHints, Hidden, Label, Task
+from tftransfer.tasks.task import HeadHints, Label, Task
 
 __all__ = ["SequenceClassification"]
 
@@ -109,25 +109,12 @@ class SequenceClassification(Task):
         return weights.astype("float32")[targets]
 
     def head(self, features: Mapping[str, Any], hints: HeadHints) -> Any:
-        from tftransfer.tasks.components.heads import ClassificationHead
+        from tftransfer.tasks.components.heads import head_logits
 
-        pooling, hidden = hints.pooling if self.pooling == "auto" else self.pooling, hints.hidden
-        pooled = pooling == "pooler" and "pooler_output" in features
-        if pooling == "pooler" and not pooled:  # a fresh one
-            pooling, hidden = "cls", Hidden("tanh")
-        head = ClassificationHead(
-            len(self._labels),
-            pooling="none" if pooled else pooling,
-            dropout=hints.dropout if self.dropout is None else self.dropout,
-            initializer_range=hints.initializer_range,
-            hidden=hidden,
-            name="head",
-        )
-        return (
-            head(features["pooler_output"])
-            if pooled
-            else head(features["last_hidden_state"], features["attention_mask"])
-        )
+        pooling = hints.pooling if self.pooling == "auto" else self.pooling
+        dropout = hints.dropout if self.dropout is None else self.dropout
+        hints = dataclasses.replace(hints, pooling=pooling, dropout=dropout)
+        return head_logits(self.head_kind, features, hints, len(self._labels))
 
     def takes_head(self, hints: HeadHints) -> bool:
         return self.pooling in ("auto", hints.pooling)

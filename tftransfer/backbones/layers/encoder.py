@@ -188,7 +188,8 @@ class TransformerEncoder(keras.layers.Layer):
             positions = default_position_ids(attention_mask) if position_ids is None else position_ids
             size, theta = config.hidden_size // config.num_heads, config.rotary.theta
             scope["rotation"] = rotations(positions, size, theta)
-            scope["local_rotation"] = rotations(positions, size, config.rotary.local_theta or theta)
+            if config.windows:
+                scope["local_rotation"] = rotations(positions, size, config.rotary.local_theta or theta)
         return scope
 
     def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[Any, ...]:

@@ -4,15 +4,16 @@ They compute in float32 whatever the backbone does.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
 from tftransfer.activations import find_activation
-from tftransfer.tasks.task import Hidden
+from tftransfer.tasks.task import HeadHints, Hidden
 
-__all__ = ["ClassificationHead", "MaskedLMHead", "TokenHead"]
+__all__ = ["ClassificationHead", "MaskedLMHead", "TokenHead", "head_logits"]
 
 
 class _Head(keras.layers.Layer):
@@ -192,3 +193,25 @@ class MaskedLMHead(_Head):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "tied": self.tied}
+
+
+def head_logits(kind: str, features: Mapping[str, Any], hints: HeadHints, num_labels: int) -> Any:
+    """Returns the symbolic logits of a layer called "head".
+
+    Args:
+        kind: "sequence_classification", "token_classification", "question_answering" or "masked_lm".
+        features: dict of symbolic tensors, see `Task.head`.
+        hints: HeadHints. The shape of the head; without a pooler, "pooler" pools the first token with a fresh one.
+        num_labels: int. How many logits a text, or a token; of no concern to "masked_lm".
+    """
+    options = {"dropout": hints.dropout, "initializer_range": hints.initializer_range, "name": "head"}
+    states, mask = features["last_hidden_state"], features["attention_mask"]
+    if kind == "masked_lm":
+        return MaskedLMHead(hints.tied, hidden=hints.hidden, **options)(states, features["word_embeddings"])
+    if kind != "sequence_classification":
+        return TokenHead(num_labels, hidden=hints.hidden, **options)(states)
+    if hints.pooling != "pooler":
+        return ClassificationHead(num_labels, hints.pooling, hidden=hints.hidden, **options)(states, mask)
+    if "pooler_output" in features:
+        return ClassificationHead(num_labels, "none", hidden=hints.hidden, **options)(features["pooler_output"])
+    return ClassificationHead(num_labels, "cls", hidden=Hidden("tanh"), **options)(states, mask)
