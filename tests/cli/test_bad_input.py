@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from tftransfer.cli import main as cli
 from tftransfer.tasks import SequenceClassification
 from tftransfer.tasks.task import Hidden
 
@@ -28,22 +27,6 @@ training: {{epochs: 1, batch_size: 8}}
 export: {{enabled: false}}
 """
 GOOD = "text\tlabel\n" + "".join(f"the lamp number {i}\t{'ab'[i % 2]}\n" for i in range(16))
-
-
-@pytest.fixture
-def tftransfer(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """Runs the command line in this process; returns exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["tftransfer", *map(str, arguments)])
-        try:
-            cli.run()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`tftransfer show CHECKPOINT`: from config.json alone, wherever that is."""
 
+import functools
 import json
 import sys
 import types
@@ -14,7 +15,6 @@ from tftransfer import registry
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.description import find_config, has_pooler
 from tftransfer.backbones.family import ARCHITECTURES
-from tftransfer.cli import main as cli
 
 Outcome = tuple[int, str, str]
 Show = Callable[..., Outcome]
@@ -29,19 +29,9 @@ ROBERTA = {
 
 
 @pytest.fixture
-def show(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Show:
-    """Runs `tftransfer show` in this process; returns exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["tftransfer", "show", *map(str, arguments)])
-        try:
-            cli.run()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capfd.readouterr()
-
-    return run
+def show(tftransfer: Show) -> Show:
+    """Runs `tftransfer show`; returns exit code, standard output and standard error."""
+    return functools.partial(tftransfer, "show")
 
 
 @pytest.fixture

@@ -129,12 +129,19 @@ def _of_class(model: Any) -> Layout | None:
         return None
     numbers = _numbers(model)
     if _shape(head, theirs) == (theirs.pooling, theirs.hidden, theirs.tied):
-        return Layout(kind, numbers)
+        idle = kind in model.checkpoint.family.idle_poolers
+        return Layout(kind, [*numbers, *_idle_pooler(model, numbers)] if idle else numbers)
     fresh_pooler = ("cls", Hidden("tanh"), theirs.tied)
     if (theirs.pooling, theirs.hidden) == ("pooler", None) and _shape(head, theirs) == fresh_pooler:
         paths = [numbers.path.replace("head/hidden/", "pooler/dense/") for numbers in numbers]
         return Layout(kind, [Numbers(path, part.value) for path, part in zip(paths, numbers, strict=True)])
     return None
+
+
+def _idle_pooler(model: Any, numbers: Sequence[Numbers]) -> list[Numbers]:
+    """Returns the checkpoint's pooler if the model has no use for it: the class of transformers has it all the same."""
+    used = {part.path for part in numbers}
+    return [Numbers(path, array) for path, array in model.checkpoint.pooler.items() if path not in used]
 
 
 def _shape(head: Any, theirs: HeadHints) -> tuple[str, Hidden | None, bool]:
@@ -147,8 +154,7 @@ def _of_modules(model: Any) -> Layout:
     """Returns the encoder, with a classification head as modules behind it, and a pooler that it has no use for."""
     head, numbers = _head(model), _numbers(model)
     encoder = [part for part in numbers if not part.path.startswith("head/")]
-    used = {part.path for part in encoder}
-    encoder += [Numbers(path, array) for path, array in model.checkpoint.pooler.items() if path not in used]
+    encoder += _idle_pooler(model, encoder)
     if head is None and not model.task.head_kind:
         return Layout("", encoder)
     if not isinstance(head, ClassificationHead) or (head.hidden_options and head.hidden_options.norm):
