@@ -66,7 +66,7 @@ def test_it_learns_the_labels(
     model, recorder = build(dropping_checkpoint), Recorder()
     trained = tune(
         model,
-        toy(32),
+        toy(48),
         toy(20, seed=1),
         epochs=6,
         learning_rate=1e-2,
@@ -83,7 +83,7 @@ def test_it_learns_the_labels(
     names = {"loss", "accuracy", "macro_f1"}
     assert set(trained.history) == names | {f"val_{name}" for name in names} | {"seconds"}
     assert {len(values) for values in trained.history.values()} == {6}
-    assert recorder.calls == {"train": 1, "epoch": 6, "step": 24}
+    assert recorder.calls == {"train": 1, "epoch": 6, "step": 36}
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "epoch 6/6" in printed.err
