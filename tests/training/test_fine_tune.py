@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from tiny import write_checkpoint
 
 import tftransfer
 from tftransfer import Examples
@@ -183,6 +184,12 @@ def test_the_same_seed_twice_gives_the_same_bits(dropping_checkpoint: Path, toy:
         trained = tune(model, toy(24), seed=5, epochs=1)
         runs.append((weights(model), trained.history["loss"]))
     assert runs[0] == runs[1]
+
+
+def test_xla_is_refused_where_it_cannot_compile(tmp_path: Path, toy: Callable[..., Examples]) -> None:
+    write_checkpoint(tmp_path, "longformer")
+    with pytest.raises(ConfigError, match=r"jit_compile: expected layers that XLA can compile; 'encoder' has shapes"):
+        tune(build(tmp_path), toy(8), jit_compile=True)
 
 
 def test_xla_gives_the_same_losses(shallow_checkpoint: Path, toy: Callable[..., Examples]) -> None:

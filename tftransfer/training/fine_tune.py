@@ -101,7 +101,16 @@ def compile_model(model: Any, strategy: Strategy, training: Training, total_step
 
     Returns:
         The rows of the table with what each claimed.
+
+    Raises:
+        ConfigError: if `jit_compile` is asked of a model that XLA cannot compile.
     """
+    stubborn = [layer.name for layer in model.layers if not layer.supports_jit]
+    if training.jit_compile and stubborn:
+        raise ConfigError(
+            f"jit_compile: expected layers that XLA can compile; '{', '.join(stubborn)}' has shapes that depend on the "
+            "texts, such as a Longformer's number of global tokens. Set jit_compile to false."
+        )
     strategy.prepare(model)
     table = strategy.rates(model)
     rows = apply_rates([v for v in model.weights if v.path not in model.fixed_paths], table)
