@@ -77,8 +77,8 @@ def load_head(variables: Sequence[Any], checkpoint: Checkpoint, task: Task) -> L
 def _misfit(checkpoint: Checkpoint, task: Task) -> str:
     """Returns why a checkpoint's head is not the task's; "" if it is."""
     kind = task.head_kind
-    others = [other for other in checkpoint.family.heads if other != kind and is_for(checkpoint, other)]
     if not kind or not is_for(checkpoint, kind):
+        others = [other for other in checkpoint.family.heads if is_for(checkpoint, other)]
         return f"the checkpoint's is for {_words(others[0])}" if others else "the checkpoint has none for this task"
     if not task.takes_head(head_hints(checkpoint, kind)):
         return "the task asks for another pooling than the checkpoint's head was trained with"

@@ -14,7 +14,7 @@ from tftransfer import atomic, registry
 from tftransfer.backbones import hub, refused
 from tftransfer.backbones.family import Family
 from tftransfer.backbones.origin import ORIGIN, Origin
-from tftransfer.backbones.safetensors_files import INDEX, open_tensors, weight_files
+from tftransfer.backbones.safetensors_files import INDEX, TensorFiles, open_tensors, weight_files
 from tftransfer.backbones.transformer import TransformerConfig
 from tftransfer.errors import CheckpointError
 from tftransfer.registry import suggest
@@ -151,9 +151,9 @@ class Checkpoint:
         """The numbers of the Transformer."""
         return self.family.config(self.raw_config)
 
-    @property
-    def tensors(self) -> Any:
-        """The weights, opened."""
+    @functools.cached_property
+    def tensors(self) -> TensorFiles:
+        """The weights, opened: their headers are read and checked once."""
         return open_tensors(self.weights)
 
     @functools.cached_property
@@ -212,8 +212,9 @@ class Checkpoint:
             if (self.directory / name).is_file():
                 (directory / name).parent.mkdir(parents=True, exist_ok=True)
                 atomic.write(directory / name, (self.directory / name).read_bytes())
-        if self.pooler:
-            atomic.write(directory / _POOLER, safetensors.numpy.save(self.pooler))
+        pooler = self.pooler
+        if pooler:
+            atomic.write(directory / _POOLER, safetensors.numpy.save(pooler))
         files = {path.relative_to(self.directory).as_posix(): path for path in self.files}
         heads = [kind for kind in self.family.heads if self.has_head(kind)]
         Origin.write(directory, self.name, self.revision, self.has_pooler, files, heads)
