@@ -1,6 +1,5 @@
 """The checkpoint's own fast (Rust) tokenizer, in bulk and without TensorFlow."""
 
-import dataclasses
 import functools
 import hashlib
 import itertools
@@ -11,33 +10,18 @@ import numpy as np
 import tokenizers
 
 from tftransfer.errors import ConfigError, DataError
-from tftransfer.tokenizers.reading import read_pad_token_id, read_tokenizer
+from tftransfer.row_options import RowOptions
+from tftransfer.tokenizers.encoded import Encoded, join
+from tftransfer.tokenizers.layout import check_options, rows_of
+from tftransfer.tokenizers.reading import read_mask_token_id, read_pad_token_id, read_tokenizer
+from tftransfer.tokenizers.spans import space_ideographs, spans
 
-__all__ = ["Encoded", "FastTokenizer"]
+__all__ = ["FastTokenizer"]
 
 # Rows a call to Rust: enough to keep all its threads busy, few enough that the encodings of a whole corpus never sit in
 # memory as objects at once.
 _ROWS = 4096
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoded:
-    """Tokenized rows in flat form: row i is `offsets[i]:offsets[i + 1]` of the flat arrays.
-
-    Args:
-        input_ids: int32 array `[total]`, with the special tokens and without padding.
-        token_type_ids: int32 array `[total]`.
-        offsets: int32 array `[rows + 1]`.
-        truncated: bool array `[rows]`. Whether the text had more tokens than fitted.
-    """
-
-    input_ids: np.ndarray
-    token_type_ids: np.ndarray
-    offsets: np.ndarray
-    truncated: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.truncated)
+_HEAD = RowOptions()
 
 
 class FastTokenizer:
@@ -49,6 +33,8 @@ class FastTokenizer:
     Args:
         rust: `tokenizers.Tokenizer`. Its settings are changed in place.
         pad_token_id: int, the id that fills short rows, or None to look for a pad token. Defaults to `None`.
+        mask_token_id: int, the id that hides a token from a masked language model, or None to look for a mask token.
+            Defaults to `None`.
 
     Example:
 
@@ -57,8 +43,11 @@ class FastTokenizer:
     array([ 101, 7592, 2088,  102], dtype=int32)
     """
 
-    def __init__(self, rust: tokenizers.Tokenizer, pad_token_id: int | None = None) -> None:
+    def __init__(
+        self, rust: tokenizers.Tokenizer, pad_token_id: int | None = None, mask_token_id: int | None = None
+    ) -> None:
         self.pad_token_id: int = read_pad_token_id(rust) if pad_token_id is None else int(pad_token_id)
+        self.mask_token_id: int | None = read_mask_token_id(rust) if mask_token_id is None else int(mask_token_id)
         self.rust = rust
         rust.no_truncation()
         rust.no_padding()
@@ -79,7 +68,7 @@ class FastTokenizer:
         """
         directory = Path(directory)
         rust = read_tokenizer(directory)
-        return cls(rust, read_pad_token_id(rust, directory))
+        return cls(rust, read_pad_token_id(rust, directory), read_mask_token_id(rust, directory))
 
     @property
     def kind(self) -> str:
@@ -90,6 +79,16 @@ class FastTokenizer:
     def vocab_size(self) -> int:
         """Number of ids, added tokens included."""
         return self.rust.get_vocab_size(with_added_tokens=True)
+
+    @functools.cached_property
+    def special_ids(self) -> frozenset[int]:
+        """The ids of special tokens: those the tokenizer is told of, and those it puts around texts."""
+        told = (i for i, token in self.rust.get_added_tokens_decoder().items() if token.special)
+        return frozenset((*told, *self.rust.encode("").ids, *self.rust.encode("", "").ids))
+
+    def decode_token(self, token_id: int) -> str:
+        """The text of one token, as the tokenizer's decoder writes it, special ones too: "##ing", " world"."""
+        return self.rust.decode([token_id], skip_special_tokens=False)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -108,35 +107,41 @@ class FastTokenizer:
         copy.enable_padding(pad_id=self.pad_token_id, pad_token=copy.id_to_token(self.pad_token_id) or "[PAD]")
         copy.save(str(directory / "tokenizer.json"))
 
-    def encode(self, texts: Sequence[str], text_pairs: Sequence[str] | None = None, *, max_length: int) -> Encoded:
+    def encode(
+        self,
+        texts: Sequence[str],
+        text_pairs: Sequence[str] | None = None,
+        *,
+        max_length: int,
+        options: RowOptions = _HEAD,
+    ) -> Encoded:
         """Tokenizes many texts, or pairs of texts, adding the special tokens and no padding.
 
-        A row longer than `max_length` loses tokens at the end of its longer text first ("longest_first").
+        A row longer than `max_length` loses tokens as `options` say; of a pair the longer text first ("longest_first").
 
         Args:
             texts: sequence of str.
             text_pairs: sequence of str of the same length, the second text of each row. Defaults to `None`.
             max_length: int, in tokens, special tokens included.
+            options: `RowOptions`. Defaults to those: the end is cut off, and no token says where it is from.
 
         Returns:
             An `Encoded`.
 
         Raises:
-            ConfigError: `max_length` leaves no room beside the special tokens.
+            ConfigError: `max_length` leaves no room beside the special tokens, or the options make no sense.
             DataError: A row is not a str, or holds half a surrogate pair.
         """
+        check_options(options)
         self.check_max_length(max_length, pair=text_pairs is not None)
         if text_pairs is not None and len(text_pairs) != len(texts):
             raise DataError(f"Expected as many second texts as first texts ({len(texts)}), got {len(text_pairs)}.")
-        rows = list(texts) if text_pairs is None else list(zip(texts, text_pairs, strict=True))
-        parts = [self._encode_some(rows[start : start + _ROWS], max_length) for start in range(0, len(rows), _ROWS)]
-        lengths = np.concatenate([part[0] for part in parts] or [np.zeros(0, np.int64)])
-        return Encoded(
-            input_ids=np.concatenate([part[1] for part in parts] or [np.zeros(0, np.int32)]),
-            token_type_ids=np.concatenate([part[2] for part in parts] or [np.zeros(0, np.int32)]),
-            offsets=_offsets(lengths),
-            truncated=np.concatenate([part[3] for part in parts] or [np.zeros(0, bool)]),
-        )
+        columns = [column for column in (texts, text_pairs) if column is not None]
+        parts = []
+        for first in range(0, max(len(texts), 1), _ROWS):  # no texts are one part, of no rows
+            some = [list(column[first : first + _ROWS]) for column in columns]
+            parts.append(self._encode_some(some, first, max_length, options))
+        return join(parts)
 
     def check_max_length(self, max_length: int, pair: bool = False) -> None:
         """Raises ConfigError unless `max_length` leaves room for a token of each text beside the special tokens."""
@@ -147,61 +152,88 @@ class FastTokenizer:
                 f"text), got {max_length}. Raise it."
             )
 
-    def _encode_some(self, rows: list, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _encode_some(self, columns: Sequence[list[str]], first: int, max_length: int, options: RowOptions) -> Encoded:
+        """Encodes some rows, the first of which has the number `first`."""
+        encodings = self._encodings(columns, options)
+        lengths = np.fromiter(map(len, encodings), np.int64, len(encodings))
+        flat = _flat(encodings, int(lengths.sum()))
+        if options.offsets:
+            flat |= _origins(encodings, columns, lengths, options)
+        truncated, examples = lengths > max_length, np.arange(len(lengths))
+        if truncated.any():
+            rows, examples = _rows(encodings, lengths, max_length, len(columns) == 2, options)
+            lengths, chosen = np.array([len(row) for row in rows]), np.concatenate(rows)
+            flat = {name: values[chosen] for name, values in flat.items()}
+            truncated = truncated[examples] & (options.truncate != "windows")
+        examples = (first + examples).astype(np.int32)
+        return Encoded(**flat, offsets=np.append(0, np.cumsum(lengths)), truncated=truncated, examples=examples)
+
+    def _encodings(self, columns: Sequence[list[str]], options: RowOptions) -> list[tokenizers.Encoding]:
+        # The fast one does not know offsets.
+        encode = self.rust.encode_batch if options.offsets else self.rust.encode_batch_fast
         try:
-            encodings = self.rust.encode_batch_fast(rows)
+            if options.space_cjk:
+                columns = [list(map(space_ideographs, column)) for column in columns]
+            return encode(columns[0] if len(columns) == 1 else list(zip(*columns, strict=True)))
         except TypeError as error:
-            raise DataError(_complaint(rows)) from error
-        ids, types = [e.ids for e in encodings], [e.type_ids for e in encodings]
-        # Rust's own truncation also makes every combination of what it cuts off: gigabytes for a pair of long texts.
-        truncated = np.array([len(row) > max_length for row in ids], bool)
-        for row in np.flatnonzero(truncated):
-            kept = _kept(encodings[row].sequence_ids, max_length)
-            ids[row], types[row] = ([values[i] for i in kept] for values in (ids[row], types[row]))
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        flat = [np.fromiter(itertools.chain.from_iterable(x), np.int32, int(lengths.sum())) for x in (ids, types)]
-        return lengths, flat[0], flat[1], truncated
+            raise DataError(_complaint(columns)) from error
 
 
-def _kept(sequence_ids: Sequence[int | None], max_length: int) -> np.ndarray:
-    """Returns which tokens of a row stay: special ones, and the first of each text, by Rust's "longest_first".
-
-    Args:
-        sequence_ids: for each token, 0 or 1 for the text it is of, None for a special token.
-        max_length: int. How many stay.
-    """
-    texts = np.array([-1 if n is None else n for n in sequence_ids])
-    first, second = int((texts == 0).sum()), int((texts == 1).sum())
-    room = max_length - int((texts == -1).sum())
-    # The longer text gives way first, and has the odd token; of two equally long ones the second counts as the longer.
-    short = min(first, second, room // 2)
-    long = min(max(first, second), room - short)
-    limits = (long, short) if first > second else (short, long)
-    stays = texts == -1
-    for text, limit in enumerate(limits):
-        stays[np.flatnonzero(texts == text)[:limit]] = True
-    return np.flatnonzero(stays)
+def _flat(encodings: Sequence[tokenizers.Encoding], total: int) -> dict[str, np.ndarray]:
+    """Returns the ids and the token types of all rows."""
+    # A row's list is gone before the next one comes: those of many long texts take many times the arrays' memory.
+    ids, types = (e.ids for e in encodings), (e.type_ids for e in encodings)
+    named = {"input_ids": ids, "token_type_ids": types}
+    return {k: np.fromiter(itertools.chain.from_iterable(lists), np.int32, total) for k, lists in named.items()}
 
 
-def _offsets(lengths: np.ndarray) -> np.ndarray:
-    ends = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    if ends[-1] > np.iinfo(np.int32).max:
-        raise DataError(f"Expected at most 2,147,483,647 tokens in one call, got {ends[-1]:,}. Encode it in parts.")
-    return ends.astype(np.int32)
+def _origins(
+    encodings: Sequence[tokenizers.Encoding], columns: Sequence[list[str]], lengths: np.ndarray, options: RowOptions
+) -> dict[str, np.ndarray]:
+    """Says where in the user's texts each token is from."""
+    total = int(lengths.sum())
+    sequences = itertools.chain.from_iterable(e.sequence_ids for e in encodings)
+    texts = np.fromiter((-1 if n is None else n for n in sequences), np.int8, total)
+    pairs = itertools.chain.from_iterable(itertools.chain.from_iterable(e.offsets for e in encodings))
+    offsets = np.fromiter(pairs, np.int32, 2 * total).reshape(-1, 2)
+    real = texts >= 0
+    # Texts in the order of rows, both of a pair side by side.
+    numbers = np.repeat(np.arange(len(encodings)) * len(columns), lengths) + texts
+    rows = list(itertools.chain.from_iterable(zip(*columns, strict=True)))
+    begins, stops = offsets[real].T
+    found = spans(rows, numbers[real], begins, stops, options.space_cjk)
+    starts, ends = np.full((2, total), -1, np.int32)
+    word_starts = np.zeros(total, bool)
+    starts[real], ends[real], word_starts[real] = found.starts, found.ends, found.word_starts
+    return {"starts": starts, "ends": ends, "texts": texts, "word_starts": word_starts}
 
 
-def _complaint(rows: Sequence[object]) -> str:
+def _rows(
+    encodings: Sequence[tokenizers.Encoding], lengths: np.ndarray, max_length: int, pair: bool, options: RowOptions
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Returns for each row which tokens of all it has, and of which text it is."""
+    # Rust's own truncation also makes every combination of what it cuts off: gigabytes for a pair of long texts.
+    rows, examples, begin = [], [], 0
+    for i, (encoding, length) in enumerate(zip(encodings, lengths.tolist(), strict=True)):
+        long = length > max_length
+        kept = rows_of(encoding.sequence_ids, max_length, pair, options) if long else [np.arange(length)]
+        rows += [begin + tokens for tokens in kept]
+        examples += [i] * len(kept)
+        begin += length
+    return rows, np.array(examples)
+
+
+def _complaint(columns: Sequence[Sequence[object]]) -> str:
     """Says which row Rust refused, and why."""
-    for row in rows:
-        for text in row if isinstance(row, tuple) else (row,):
-            if not isinstance(text, str):
-                return f"Expected every text to be a str, got {text!r} ({type(text).__name__}). Drop or fill such rows."
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                return (
-                    f"Expected text that can be written as UTF-8, got half a surrogate pair ({text[error.start]!a}) at "
-                    f"character {error.start} of {text[:60]!a}. Read the file as UTF-8, or repair it with "
-                    'text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").'
-                )
+    for text in itertools.chain.from_iterable(zip(*columns, strict=True)):
+        if not isinstance(text, str):
+            return f"Expected every text to be a str, got {text!r} ({type(text).__name__}). Drop or fill such rows."
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            return (
+                f"Expected text that can be written as UTF-8, got half a surrogate pair ({text[error.start]!a}) at "
+                f"character {error.start} of {text[:60]!a}. Read the file as UTF-8, or repair it with "
+                'text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").'
+            )
     return "Expected every text to be a str."

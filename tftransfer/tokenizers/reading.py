@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import tokenizers
 
 from tftransfer.errors import CheckpointError
 
-__all__ = ["read_pad_token_id", "read_tokenizer"]
+__all__ = ["read_mask_token_id", "read_pad_token_id", "read_tokenizer"]
 
 OLDER_FORMS = ("vocab.txt", "vocab.json", "spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model")
 _USUAL_PAD_TOKENS = ("[PAD]", "<pad>")
+_USUAL_MASK_TOKENS = ("[MASK]", "<mask>")
 
 
 def read_tokenizer(directory: Path) -> tokenizers.Tokenizer:
@@ -91,21 +93,43 @@ def read_pad_token_id(rust: tokenizers.Tokenizer, directory: Path | None = None)
     Returns:
         An int.
     """
-    named = []
-    if directory is not None:
-        for name in ("tokenizer_config.json", "special_tokens_map.json"):
-            token = _read_json(directory / name).get("pad_token")
-            named.append(token.get("content") if isinstance(token, dict) else token)
-    for token in named:
-        if isinstance(token, str) and (found := rust.token_to_id(token)) is not None:
-            return found
+    if (named := _named(rust, directory, "pad_token")) is not None:
+        return named
     if rust.padding is not None:
         return int(rust.padding["pad_id"])
     configured = _read_json(directory / "config.json").get("pad_token_id") if directory is not None else None
     if isinstance(configured, int) and configured >= 0:
         return configured
-    ids = (rust.token_to_id(token) for token in _USUAL_PAD_TOKENS)
-    return next((i for i in ids if i is not None), 0)
+    return _first_known(rust, _USUAL_PAD_TOKENS) or 0
+
+
+def read_mask_token_id(rust: tokenizers.Tokenizer, directory: Path | None = None) -> int | None:
+    """Finds the id that hides a token from a masked language model.
+
+    The mask token's name in the files beside the tokenizer decides, then the usual names.
+
+    Args:
+        rust: `tokenizers.Tokenizer`.
+        directory: Path to the files beside it. Defaults to `None`.
+
+    Returns:
+        An int, or None if there is no such token.
+    """
+    named = _named(rust, directory, "mask_token")
+    return _first_known(rust, _USUAL_MASK_TOKENS) if named is None else named
+
+
+def _named(rust: tokenizers.Tokenizer, directory: Path | None, role: str) -> int | None:
+    """The id of the token that the files beside the tokenizer name for a role."""
+    if directory is None:
+        return None
+    tokens = [_read_json(directory / name).get(role) for name in ("tokenizer_config.json", "special_tokens_map.json")]
+    return _first_known(rust, [token.get("content") if isinstance(token, dict) else token for token in tokens])
+
+
+def _first_known(rust: tokenizers.Tokenizer, tokens: Sequence[Any]) -> int | None:
+    ids = (rust.token_to_id(token) for token in tokens if isinstance(token, str))
+    return next((i for i in ids if i is not None), None)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

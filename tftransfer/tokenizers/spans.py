@@ -1,0 +1,88 @@
+"""Which characters each token is of, and which tokens begin a word. `graph_spans` says the same in TensorFlow."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from tftransfer.tokenizers.character_kinds import ALONE, IDEOGRAPH, INNER, SPACED_IDEOGRAPH, WHITE, kinds
+
+__all__ = ["Spans", "space_ideographs", "spans"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spans:
+    """The characters `starts[i]:ends[i]` that token i is of, in its own text.
+
+    Args:
+        starts: int32 array `[tokens]`.
+        ends: int32 array `[tokens]`.
+        word_starts: bool array `[tokens]`. Whether a word begins with the token.
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    word_starts: np.ndarray
+
+
+def space_ideographs(text: str) -> str:
+    """Sets each ideograph apart by spaces."""
+    return re.sub(*SPACED_IDEOGRAPH, text)
+
+
+def spans(texts: Sequence[str], numbers: np.ndarray, starts: np.ndarray, ends: np.ndarray, spaced: bool) -> Spans:
+    """Finds a tokenizer's offsets in the user's texts, without white space around them.
+
+    A token of nothing but white space is an empty one, before the next other character. A word is a run of characters
+    inside of words, or one character that is a word alone; of tokens that start alike, only the first begins it.
+
+    Args:
+        texts: sequence of str, as the user wrote them.
+        numbers: int array `[tokens]`. Which text each token is of.
+        starts: int array `[tokens]`. First character of each token, in its text.
+        ends: int array `[tokens]`. The character after its last.
+        spaced: bool. Whether `starts` and `ends` count in texts with ideographs set apart.
+
+    Returns:
+        A `Spans`.
+    """
+    points = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
+    kind, bases = kinds()[points], _before(np.array([len(text) for text in texts]))
+    # From here on the texts are one, end to end.
+    if spaced:
+        apart = kind == IDEOGRAPH
+        more = 2 * _before(apart)
+        places = np.arange(len(kind)) + more[:-1] + apart
+        origin = (bases + more[bases])[numbers]
+        starts, ends = (np.searchsorted(places, origin + x) for x in (starts, ends))
+    else:
+        starts, ends = (bases[numbers] + x for x in (starts, ends))
+    solid = kind != WHITE
+    rank, places = _before(solid), np.flatnonzero(solid)
+    starts = np.minimum(np.append(places, len(kind))[rank[starts]], bases[numbers + 1])
+    ends = np.maximum(np.insert(places + 1, 0, 0)[rank[ends]], starts)
+    begins = _begins(starts, ends, _words(kind, bases))
+    starts, ends = ((x - bases[numbers]).astype(np.int32) for x in (starts, ends))
+    return Spans(starts, ends, begins)
+
+
+def _before(values: np.ndarray) -> np.ndarray:
+    """Sums of all values before each place, and at the end of all."""
+    return np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+
+
+def _words(kind: np.ndarray, bases: np.ndarray) -> np.ndarray:
+    """Which characters begin a word: bool `[characters]`."""
+    inner = kind == INNER
+    goes_on = np.concatenate([[False], inner])
+    goes_on[bases] = False
+    return (kind >= ALONE) | (inner & ~goes_on[:-1])
+
+
+def _begins(starts: np.ndarray, ends: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Which tokens begin a word: bool `[tokens]`."""
+    begins = np.zeros(len(starts), bool)
+    some = np.flatnonzero(ends > starts)
+    begins[some] = words[starts[some]] & (np.diff(starts[some], prepend=-1) != 0)
+    return begins
