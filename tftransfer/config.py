@@ -59,13 +59,13 @@ class Data(Section):
 
     Args:
         train: dict. `path`, `format` (default: by the file's name) and the options of that format, such as the column
-            names `text`, `text_pair` and `label`.
+            names `text`, `text_pair` and `label`. None, the default, is for tasks that learn nothing.
         validation: dict. The same, or `{split: 0.1}` for a share of the training file. Defaults to None.
         test: dict. The same. Defaults to None.
         on_bad_rows: "error" or "skip". Skipped rows go to a quarantine file in the run directory. Defaults to "error".
     """
 
-    train: Block
+    train: Block | None = None
     validation: Block | None = None
     test: Block | None = None
     on_bad_rows: Literal["error", "skip"] = "error"
@@ -75,7 +75,7 @@ class Training(Section):
     """How to train.
 
     Args:
-        epochs: int. Passes over the training data. Defaults to 3.
+        epochs: int. Passes over the training data; 0 judges and exports the model as it is. Defaults to 3.
         batch_size: int. Examples a step, over all devices. Defaults to 32.
         learning_rate: float. The peak. Defaults to 5e-5.
         warmup: "10%" of all steps, or a number of steps. Defaults to "10%".
@@ -84,12 +84,12 @@ class Training(Section):
         seed: int. Of fresh weights, dropout and the order of examples. Defaults to 0.
         precision: "float32" or "mixed_bfloat16". Defaults to "float32".
         monitor: str. The validation metric that decides which epoch is kept; "loss" or a metric of the task. Without
-            validation data the last epoch is kept. Defaults to "accuracy".
+            validation data the last epoch is kept. Defaults to None: the task's usual one.
         patience: int. Stop after so many epochs without a better one; None trains to the end. Defaults to None.
         jit_compile: bool. Compile the step with XLA. Defaults to False.
     """
 
-    epochs: int = pydantic.Field(3, ge=1)
+    epochs: int = pydantic.Field(3, ge=0)
     batch_size: int = pydantic.Field(32, ge=1)
     learning_rate: float = pydantic.Field(5e-5, gt=0)
     warmup: Annotated[str, pydantic.Field(pattern=r"^\d{1,2}(\.\d+)?%$")] | Annotated[int, pydantic.Field(ge=0)] = "10%"
@@ -97,7 +97,7 @@ class Training(Section):
     clip_norm: float | None = pydantic.Field(1.0, gt=0)
     seed: int = pydantic.Field(0, ge=0, lt=2**32)
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    monitor: str = "accuracy"
+    monitor: str | None = None
     patience: int | None = pydantic.Field(None, ge=1)
     jit_compile: bool = False
 
@@ -229,7 +229,17 @@ def _block_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
         block = data.get(split) if isinstance(data, dict) else None
         if isinstance(block, dict):
             problems += [(("data", split, *path), text) for path, text in _file_problems(split, block)]
-    return problems + _monitor_problems(raw)
+    return problems + _train_problems(raw) + _monitor_problems(raw)
+
+
+def _train_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
+    task, data = raw.get("task"), raw.get("data")
+    name = task.get("name") if isinstance(task, dict) else None
+    if not isinstance(data, dict) or data.get("train") is not None:
+        return []
+    if name in registry.tasks.names() and not registry.tasks.get(name).trains and data.get("test") is not None:
+        return []
+    return [(("data", "train"), "required, but missing.")]
 
 
 def _file_problems(split: str, block: Block) -> list[tuple[_Path, str]]:
@@ -255,7 +265,7 @@ def _file_problems(split: str, block: Block) -> list[tuple[_Path, str]]:
 def _monitor_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
     task, training = raw.get("task"), raw.get("training")
     name = task.get("name") if isinstance(task, dict) else None
-    monitor = training.get("monitor", "accuracy") if isinstance(training, dict) else "accuracy"
+    monitor = training.get("monitor") if isinstance(training, dict) else None
     if name not in registry.tasks.names() or not isinstance(monitor, str):
         return []
     known = registry.tasks.get(name).monitors

@@ -17,6 +17,7 @@ from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.data.quarantine import write_quarantine
 from tftransfer.data.read import infer_format
+from tftransfer.data.source import Source, read_source
 from tftransfer.errors import ExportError, RunDirectoryError
 from tftransfer.evaluation import plots
 from tftransfer.evaluation.tables import table
@@ -29,7 +30,7 @@ from tftransfer.splits import Splits, read_file, read_splits, sift_answers
 from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.twin import has_twin
 from tftransfer.training.distribution import distribution
-from tftransfer.training.fine_tune import Trained, fit_encoded
+from tftransfer.training.fine_tune import Trained, fit_encoded, tune
 from tftransfer.training.progress import note, progress
 
 __all__ = ["evaluate", "export", "fit", "load", "predict"]
@@ -58,7 +59,7 @@ def fit(
     RunDirectory.check(run, overwrite or dry_run)
     keras.utils.set_random_seed(experiment.training.seed)
     splits = read_splits(experiment.data)
-    task = _task(experiment.task).resolve(splits.examples["train"].columns)
+    task = _task(experiment.task).resolve(next(iter(splits.examples.values())).columns)
     sift_answers(task, splits, experiment.data.on_bad_rows)
     checkpoint = Checkpoint.find(experiment.model.checkpoint, experiment.model.revision)
     with distribution(experiment.distribution.name, experiment.distribution.devices).scope():
@@ -68,11 +69,14 @@ def fit(
     encoded = {name: model.encode(part, training=name == "train") for name, part in splits.examples.items()}
     _describe_data(splits, encoded)
     if dry_run:
-        return _one_step(model, experiment, splits.examples["train"])
+        return _one_step(model, experiment, splits, encoded)
     with RunDirectory.create(run, overwrite) as directory:
         _write_inputs(directory, experiment, model, splits, encoded)
         start = time.monotonic()
         trained = _train(directory, experiment, model, encoded, splits)
+        if "validation" in splits.examples:
+            tune(model, splits.examples["validation"], encoded["validation"])
+            _write_task(directory, model.task)
         seconds = round(time.monotonic() - start, 1)
         metrics = _judge(directory, model, splits.examples, encoded, trained)
         summary = {"run": str(run), "best_epoch": trained.best_epoch, "metrics": metrics, "train_seconds": seconds}
@@ -115,8 +119,8 @@ def evaluate(run: str | Path, data: str | Path | None = None) -> dict[str, Any]:
     if data is None:
         examples = _evaluation_split(experiment.data, run)
     else:
-        block = experiment.data.test or experiment.data.train
-        examples, _ = read_file({**_columns(block), "path": str(data)}, "error")
+        block = experiment.data.test or experiment.data.train or {}
+        examples, _ = read_file({**_columns(block), "path": str(data), "format": _format_of(data, block)}, "error")
     return _report(model, examples, model.encode(examples)).metrics()
 
 
@@ -131,16 +135,30 @@ def predict(
         format: str. A data format. Defaults to None: by the file's name.
         batch_size: int. Texts at a time. Defaults to 32.
     """
-    block = config.load(RunDirectory.open(run).config).data.train
-    name = format or infer_format(path)
-    wanted = {} if name == "lines" else {k: v for k, v in _columns(block).items() if k in ("text", "text_pair")}
-    examples, _ = read_file({**wanted, "path": str(path), "format": name, "label": None}, "error")
+    source = _unanswered(config.load(RunDirectory.open(run).config).data, Path(path), format)
+    examples, _ = read_source(source)
     model = load(run)
     for start in range(0, len(examples), 32 * batch_size):
         part = examples.take(np.arange(start, min(start + 32 * batch_size, len(examples))))
-        answers = model.task.decode(model.predict_scores(part, batch_size))
+        answers = model.task.decode(model.predict_scores(part, batch_size), part.columns)
         for row, answer in enumerate(answers):
             yield {**{role: values[row] for role, values in part.columns.items()}, **answer}
+
+
+def _unanswered(data: config.Data, path: Path, format: str | None) -> Source:
+    """Returns a file to predict, read as the run's data is, but for its answers."""
+    block = data.train or data.test or {}
+    name, usual = format or _format_of(path, block), _format_of(block["path"], block)
+    known = {field.name for field in dataclasses.fields(registry.sources.get(name))}
+    kept = known if name == usual else known & {"text", "text_pair"} if name != "lines" else set()
+    options = {key: value for key, value in _columns(block).items() if key in kept}
+    return registry.sources.build(name, {**options, "path": str(path)}).without_answers()
+
+
+def _format_of(path: str | Path, block: dict[str, Any]) -> str:
+    """Returns a file's format: that of a data block with a file of the same ending, or else what its name tells."""
+    endings = [Path(str(name).removesuffix(".gz")).suffix for name in (path, block["path"])]
+    return block.get("format") or infer_format(path) if endings[0] == endings[1] else infer_format(path)
 
 
 def export(run: str | Path, format: str = "savedmodel") -> Path:
@@ -191,16 +209,25 @@ def _check_exportable(experiment: config.Experiment, model: TransferModel) -> No
 def _describe_data(splits: Splits, encoded: dict[str, EncodedExamples]) -> None:
     rows = []
     for name, part in splits.examples.items():
-        tokens = np.diff(encoded[name].tokens.offsets)
-        cut = float(np.mean(encoded[name].tokens.truncated))
-        rows.append([name, f"{len(part):,}", f"{tokens.mean():.0f}", f"{tokens.max()}", f"{cut:.1%}"])
-    note(table(["data", "examples", "mean tokens", "longest", "truncated"], rows))
+        found = encoded[name].tokens
+        tokens, cut = np.diff(found.offsets), float(np.mean(found.truncated))
+        rows.append(
+            [name, f"{len(part):,}", f"{len(tokens):,}", f"{tokens.mean():.0f}", f"{tokens.max()}", f"{cut:.1%}"]
+        )
+    note(table(["data", "examples", "rows", "mean tokens", "longest", "truncated"], rows))
     if splits.bad_rows:
         note(f"{len(splits.bad_rows)} bad rows were skipped")
 
 
-def _one_step(model: TransferModel, experiment: config.Experiment, train: Examples) -> dict[str, Any]:
-    training = experiment.training.model_copy(update={"epochs": 1, "warmup": 0, "patience": None})
+def _one_step(
+    model: TransferModel, experiment: config.Experiment, splits: Splits, encoded: dict[str, EncodedExamples]
+) -> dict[str, Any]:
+    training = _training(experiment, model.task)
+    if not training.epochs:
+        return {"dry_run": True, "steps": 0}
+    steps = -(-len(encoded["train"]) // training.batch_size) * training.epochs
+    training = training.model_copy(update={"epochs": 1, "warmup": 0, "patience": None})
+    train = splits.examples["train"]
     batch = model.encode(train.take(np.arange(min(training.batch_size, len(train)))), training=True)
     start = time.monotonic()
     trained = fit_encoded(
@@ -215,8 +242,13 @@ def _one_step(model: TransferModel, experiment: config.Experiment, train: Exampl
         "dry_run": True,
         "loss": trained.history["loss"][0],
         "first_step_seconds": round(time.monotonic() - start, 2),
-        "steps": -(-len(train) // training.batch_size) * experiment.training.epochs,
+        "steps": steps,
     }
+
+
+def _training(experiment: config.Experiment, task: Task) -> config.Training:
+    """Returns the options of training, of which a task that learns nothing wants no epochs."""
+    return experiment.training if task.trains else experiment.training.model_copy(update={"epochs": 0})
 
 
 def _named(block: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -233,10 +265,11 @@ def _write_inputs(
     """Writes what the run is made from, before it is made."""
     resolved = config.to_dict(experiment)
     resolved["model"] |= {"max_length": model.max_length, "revision": model.checkpoint.revision or None}
+    resolved["training"]["monitor"] = experiment.training.monitor or model.task.monitors[0]
     atomic.write(directory.config, yaml_file.dump(resolved))
     if model.load_report is not None:
         directory.write("load_report", dataclasses.asdict(model.load_report))
-    directory.write("task", {"name": model.task.name, **dataclasses.asdict(model.task)})  # type: ignore[call-overload]
+    _write_task(directory, model.task)
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     directory.write("environment", {"python": platform.python_version(), "platform": platform.platform(), **versions})
     files = {
@@ -255,6 +288,10 @@ def _write_inputs(
     model.checkpoint.describe(directory.checkpoint)  # with the checksums of both
 
 
+def _write_task(directory: RunDirectory, task: Task) -> None:
+    directory.write("task", {"name": task.name, **dataclasses.asdict(task)})  # type: ignore[call-overload]
+
+
 def _train(
     directory: RunDirectory,
     experiment: config.Experiment,
@@ -265,12 +302,12 @@ def _train(
     with progress() as bar:
         trained = fit_encoded(
             model,
-            encoded["train"],
+            encoded.get("train"),
             encoded.get("validation"),
             strategy=registry.strategies.build(*_named(experiment.strategy)),
-            training=experiment.training,
+            training=_training(experiment, model.task),
             callbacks=[bar],
-            where=splits.examples["train"].where,
+            where=splits.examples["train"].where if "train" in splits.examples else str,
             save=lambda epoch: weights.save(model, directory.weights, epoch),
             log_directory=directory.logs,
             on_rates=lambda rates: _announce_rates(directory, rates),
@@ -296,16 +333,11 @@ def _rate_table(rates: Any) -> str:
 
 
 def _report(model: TransferModel, examples: Examples, encoded: EncodedExamples) -> Any:
-    columns = examples.columns
-    pairs = columns.get("text_pair")
-    texts = columns["text"] if pairs is None else [f"{a} ⏐ {b}" for a, b in zip(columns["text"], pairs, strict=True)]
-    return registry.reports.get(model.task.report)(
-        labels=list(model.task.labels or ()),
-        targets=encoded.targets,
-        scores=model.predict_scores(encoded),
-        texts=texts,
-        origins=[examples.where(row) for row in range(len(examples))],
-    )
+    task = model.task
+    origins = [examples.where(row) for row in range(len(examples))]
+    scores = model.measure(encoded) if task.judged_by == "metrics" else model.predict_scores(encoded)
+    evidence = task.evidence(scores, examples.columns)
+    return registry.reports.get(task.report)(**evidence, origins=origins)
 
 
 def _judge(
@@ -324,7 +356,8 @@ def _judge(
             metrics[name] = report.metrics()
     directory.write("metrics", {"best_epoch": trained.best_epoch, **metrics})
     directory.report.mkdir(exist_ok=True)
-    plots.history(directory.report / "history.png", {k: v for k, v in trained.history.items() if k != "seconds"})
+    if trained.history:
+        plots.history(directory.report / "history.png", {k: v for k, v in trained.history.items() if k != "seconds"})
     return metrics
 
 
@@ -338,12 +371,13 @@ def _evaluation_split(data: config.Data, run: str | Path) -> Examples:
 def _export(directory: RunDirectory, model: TransferModel, examples: dict[str, Examples], format: str) -> Path:
     part = examples.get("test") or examples.get("validation") or examples["train"]
     sample = part.take(np.arange(min(len(part), 200)))
-    pairs: Sequence[str] | None = sample.columns.get("text_pair")
+    is_pair = model.task.is_pair(sample.columns)
+    pairs: Sequence[str] | None = sample.columns["text_pair"] if is_pair else None
     if format == "huggingface":
         note("exporting to Hugging Face's format: comparing tensors and tokenizers")
         return export_huggingface(model, directory.huggingface, texts=sample.columns["text"], run=_facts(directory))
     note("exporting: comparing tokenizers, and predictions in a fresh process")
-    return export_model(model, directory.export, texts=sample.columns["text"], text_pairs=pairs, pair=pairs is not None)
+    return export_model(model, directory.export, texts=sample.columns["text"], text_pairs=pairs, pair=is_pair)
 
 
 def _facts(directory: RunDirectory) -> dict[str, Any]:

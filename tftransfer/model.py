@@ -34,7 +34,7 @@ class TransferModel(keras.Model):
         tokenizer: FastTokenizer. The checkpoint's own.
         checkpoint: Checkpoint. Where the pretrained weights came from.
         load_report: LoadReport or None. What became of the checkpoint's tensors, the head's among them.
-        max_length: int. Longest text in tokens, special tokens included; longer ones are cut at the end.
+        max_length: int. Longest row in tokens, special tokens included; the task says what becomes of longer texts.
         clip_norm: float or None. Greatest global norm of a step's gradient. Defaults to None: no clipping.
         fixed_paths: frozenset of str. Variables that no strategy moves, such as the moving means of a user's head.
         custom_head: bool. Whether the head is layers of the user's own. Defaults to False: it is the task's.
@@ -53,30 +53,55 @@ class TransferModel(keras.Model):
         """Returns examples as numbers.
 
         Args:
-            examples: Examples. With a "text" column, optionally "text_pair", and "label" if targets are wanted.
+            examples: Examples. With a "text" column, optionally "text_pair", and the task's answers if targets are
+                wanted.
             training: bool. Whether the task's example weights apply. Defaults to False.
 
         Raises:
             DataError: if an answer is not one that the task knows; each is named by file and line.
         """
-        tokens = self.tokenizer.encode(
-            examples.columns["text"], examples.columns.get("text_pair"), max_length=self.max_length
-        )
+        task, columns = self.task, examples.columns
+        texts = task.texts(columns)
+        rows = self.tokenizer.encode(texts.first, texts.second, max_length=self.max_length, options=task.row_options)
+        answered = task.is_answered(columns)
         targets = weights = None
-        if "label" in examples.columns:
-            problems = self.task.problems(examples.columns)
+        if answered and task.answer is not None:
+            problems = task.problems(columns)
             if problems:
                 shown = [f"{examples.where(row)}: {reason}" for row, reason in list(problems.items())[:20]]
                 raise DataError("\n".join([f"{len(problems)} examples do not fit the task:", *shown]))
-            targets = self.task.targets(examples.columns)
-            weights = self.task.example_weights(targets) if training else None
-        return EncodedExamples(tokens, self.tokenizer.pad_token_id, self.max_length, targets, weights)
+            targets = task.targets(columns, rows)
+            weights = task.example_weights(targets, rows) if training else None
+        return EncodedExamples(
+            rows,
+            self.tokenizer.pad_token_id,
+            self.max_length,
+            targets,
+            weights,
+            per_token=task.per_token,
+            unit=texts.per_example,
+            rewrite=task.rewriter(self.tokenizer, rows, answered),
+        )
 
-    def predict_scores(self, examples: Examples | EncodedExamples, batch_size: int = 32) -> np.ndarray:
-        """Returns the task's scores of every example, float32 `(examples, ...)`, in their order."""
+    def predict_logits(self, examples: Examples | EncodedExamples, batch_size: int = 32) -> Any:
+        """Returns what the network says of every example, in their order, as the task's `gather` has it."""
         encoded = self.encode(examples) if isinstance(examples, Examples) else examples
-        inputs = encoded.evaluation_dataset(batch_size).map(lambda inputs, *_: inputs)
-        return self.task.scores(self.predict(inputs, verbose=0))
+        lengths = np.diff(encoded.tokens.offsets)
+        logits: list[Any] = [None] * len(lengths)
+        for rows, inputs in encoded.inputs_by_length(batch_size):
+            for row, found in zip(rows, self.predict(inputs, verbose=0), strict=True):
+                logits[row] = found[: lengths[row]] if self.task.per_token else found
+        return self.task.gather(logits, encoded.tokens)
+
+    def predict_scores(self, examples: Examples | EncodedExamples, batch_size: int = 32) -> Any:
+        """Returns the task's scores of every example, in their order; for classification `(examples, labels)`."""
+        return self.task.scores(self.predict_logits(examples, batch_size))
+
+    def measure(self, encoded: EncodedExamples, batch_size: int = 32) -> dict[str, float]:
+        """Returns the task's loss and metrics over encoded examples that have answers."""
+        if not self.compiled:
+            self.compile(loss=self.task.loss(), metrics=self.task.metrics())
+        return self.evaluate(encoded.evaluation_dataset(batch_size), verbose=0, return_dict=True)
 
     def predict_text(
         self, texts: Sequence[str], text_pairs: Sequence[str] | None = None, batch_size: int = 32
@@ -97,7 +122,7 @@ class TransferModel(keras.Model):
             return []
         columns = {"text": list(texts), **({} if text_pairs is None else {"text_pair": list(text_pairs)})}
         examples = Examples(columns, "<texts>", np.arange(1, len(texts) + 1))
-        return self.task.decode(self.predict_scores(examples, batch_size))
+        return self.task.decode(self.predict_scores(examples, batch_size), columns)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of training; a step whose loss or gradient is not finite reports a NaN loss and changes nothing."""
@@ -217,33 +242,30 @@ def build(
         raise ConfigError(f"precision: expected float32 or mixed_bfloat16; received '{precision}'.")
     if isinstance(checkpoint, str):
         checkpoint = Checkpoint.find(checkpoint, revision)
-    task = _with_labels(task, checkpoint)
+    if not task.is_resolved:
+        task = task.adopt(labels_of(checkpoint, task.head_kind))
     tokenizer = FastTokenizer.from_directory(checkpoint.directory)
-    limit = checkpoint.config.max_length
-    if max_length is not None and not 3 <= max_length <= limit:
-        raise ConfigError(
-            f"max_length: expected 3 to {limit}, the positions of this checkpoint; received {max_length}."
-        )
+    length = _length(checkpoint, max_length)
     backbone = Backbone.from_checkpoint(checkpoint, global_tokens=task.global_tokens, dtype=precision, weights=weights)
-    features = backbone.features
+    inputs = task.inputs()
+    features = {**backbone.features, **inputs}
     logits = task.head(features, head_hints(checkpoint, task.head_kind)) if head is None else head(features)
-    model = TransferModel(backbone.input, keras.layers.Activation("linear", dtype="float32", name="logits")(logits))
+    logits = keras.layers.Activation("linear", dtype="float32", name="logits")(logits)
+    model = TransferModel({**backbone.input, **inputs}, logits)
     model.fixed_paths = frozenset(variable.path for variable in model.non_trainable_weights)
     model.task, model.tokenizer, model.checkpoint, model.custom_head = task, tokenizer, checkpoint, head is not None
-    model.max_length = min(128, limit) if max_length is None else max_length
+    model.max_length = length
     if weights:
         model.load_report = _report(model, backbone.load_report)
+        task.initialize(model)
     return model
 
 
-def _with_labels(task: Task, checkpoint: Checkpoint) -> Task:
-    """Returns the task with its labels: given, or else those of the checkpoint's own head."""
-    if task.is_resolved:
-        return task
-    labels = labels_of(checkpoint, task.head_kind)
-    if not labels:
-        raise ConfigError("The task's labels are not known: give labels=train.labels, or task.resolve(train.columns).")
-    return dataclasses.replace(task, labels=labels)  # type: ignore[type-var]
+def _length(checkpoint: Checkpoint, wanted: int | None) -> int:
+    limit = checkpoint.config.max_length
+    if wanted is not None and not 3 <= wanted <= limit:
+        raise ConfigError(f"max_length: expected 3 to {limit}, the positions of this checkpoint; received {wanted}.")
+    return min(128, limit) if wanted is None else wanted
 
 
 def _report(model: TransferModel, backbone: LoadReport | None) -> LoadReport | None:

@@ -58,7 +58,8 @@ def read_splits(data: config.Data) -> Splits:
 
 def sift_answers(task: Task, splits: Splits, on_bad_rows: str) -> None:
     """Takes out the rows whose answers the task does not know, or raises if bad rows are errors."""
-    problems = {name: task.problems(part.columns) for name, part in splits.examples.items()}
+    answered = {name: part.columns for name, part in splits.examples.items() if task.answer in part.columns}
+    problems = {name: task.problems(columns) for name, columns in answered.items()}
     if on_bad_rows == "error" and any(problems.values()):
         shown = [
             f"{splits.examples[name].where(row)}: {reason}"

@@ -17,14 +17,21 @@ class Rows:
     input_ids: np.ndarray
     token_type_ids: np.ndarray
     offsets: np.ndarray
+    examples: np.ndarray
+    truncated: np.ndarray
+    starts: None = None
+    ends: None = None
+    texts: None = None
+    word_starts: None = None
 
 
 def encoded(examples: int, weights: bool = False, targets: bool = True) -> EncodedExamples:
     """Returns examples whose first token, target and weight tell their number; row n has n % 11 + 1 tokens."""
     lengths = np.arange(examples) % 11 + 1
     ids = np.repeat(np.arange(examples, dtype="int32") + 1, lengths)
-    rows = Rows(ids, np.zeros_like(ids), np.concatenate([[0], np.cumsum(lengths)]))
     numbers = np.arange(examples)
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    rows = Rows(ids, np.zeros_like(ids), ends, numbers, numbers < 0)
     return EncodedExamples(
         rows,
         pad_token_id=0,

@@ -65,19 +65,19 @@ def test_metrics_have_the_names_that_a_run_may_monitor() -> None:
 
 def test_balanced_weights_are_those_of_scikit_learn() -> None:
     targets = np.random.default_rng(0).choice(4, 40, p=[0.6, 0.2, 0.15, 0.05])
-    weights = SequenceClassification(LABELS, class_weights="balanced").example_weights(targets)
+    weights = SequenceClassification(LABELS, class_weights="balanced").label_weights(targets)
     truth = sklearn.utils.class_weight.compute_sample_weight("balanced", targets)
     assert weights == pytest.approx(truth, rel=1e-6)
     assert weights.mean() == pytest.approx(1.0)
     # Of two labels that occur, each has half of the weight.
-    some = SequenceClassification(LABELS, class_weights="balanced").example_weights(np.array([0, 0, 0, 2]))
+    some = SequenceClassification(LABELS, class_weights="balanced").label_weights(np.array([0, 0, 0, 2]))
     assert some == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2.0])
 
 
 def test_weights_by_label() -> None:
     task = SequenceClassification(LABELS, class_weights={"good": 3.0, "none": 0.0})
-    assert task.example_weights(np.array([1, 0, 3, 2, 1])).tolist() == [3.0, 1.0, 0.0, 1.0, 3.0]
-    assert SequenceClassification(LABELS).example_weights(np.array([1, 0])).tolist() == [1.0, 1.0]
+    assert task.label_weights(np.array([1, 0, 3, 2, 1])).tolist() == [3.0, 1.0, 0.0, 1.0, 3.0]
+    assert SequenceClassification(LABELS).label_weights(np.array([1, 0])).tolist() == [1.0, 1.0]
 
 
 def test_scores_answers_and_the_served_graph_agree() -> None:
@@ -85,8 +85,8 @@ def test_scores_answers_and_the_served_graph_agree() -> None:
     scores = task.scores(logits)
     assert scores == pytest.approx(torch.softmax(torch.tensor(logits), -1).numpy(), abs=1e-6)
     assert np.isfinite(task.scores(logits * 1e4)).all()
-    served = tf.function(task.serve)(tf.constant(logits))
-    answers = task.decode(scores)
+    served = tf.function(task.serve)(tf.constant(logits), {})
+    answers = task.decode(scores, {})
     assert [answer["label"] for answer in answers] == [LABELS[i] for i in logits.argmax(-1)]
     assert [label.decode() for label in served["label"].numpy()] == [answer["label"] for answer in answers]
     assert served["scores"].numpy() == pytest.approx(scores, abs=1e-6)
@@ -101,11 +101,11 @@ def test_labels_come_from_the_data_sorted() -> None:
     columns = {"text": ["x"] * 4, "label": ["b", "10", "9", "b"]}
     task = SequenceClassification(dropout=0.3).resolve(columns)
     assert task == SequenceClassification(("10", "9", "b"), dropout=0.3)
-    assert task.targets(columns).tolist() == [2, 0, 1, 2]
-    assert task.targets(columns).dtype == np.int32
+    assert task.label_ids(columns).tolist() == [2, 0, 1, 2]
+    assert task.label_ids(columns).dtype == np.int32
     given = SequenceClassification(["b", "9", "10", "unseen"])
     assert given.resolve(columns) is given
-    assert given.targets(columns).tolist() == [0, 2, 1, 0]
+    assert given.label_ids(columns).tolist() == [0, 2, 1, 0]
 
 
 def test_one_label_is_nothing_to_learn() -> None:
@@ -144,8 +144,8 @@ def test_weights_of_labels_that_the_data_does_not_have() -> None:
 def test_a_config_may_write_labels_as_numbers() -> None:
     task = registry.tasks.build(TASK, {"labels": [0, 1], "class_weights": {0: 2.0}})
     assert list(task.labels) == ["0", "1"]
-    assert task.targets({"label": ["1", "0"]}).tolist() == [1, 0]
-    assert task.example_weights(np.array([1, 0])).tolist() == [1.0, 2.0]
+    assert task.label_ids({"label": ["1", "0"]}).tolist() == [1, 0]
+    assert task.label_weights(np.array([1, 0])).tolist() == [1.0, 2.0]
     with pytest.raises(ConfigError, match="labels"):
         registry.tasks.build(TASK, {"labels": [True, False]})
 
@@ -166,7 +166,7 @@ def test_problems_name_the_rows_and_suggest() -> None:
 
 def test_labels_that_are_not_known_yet() -> None:
     with pytest.raises(ConfigError, match=r"labels are not known yet: give labels="):
-        SequenceClassification().targets({"label": ["a"]})
+        SequenceClassification().label_ids({"label": ["a"]})
 
 
 def linear(head: ClassificationHead, pooled: np.ndarray) -> np.ndarray:

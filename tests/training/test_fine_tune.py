@@ -234,7 +234,7 @@ def test_feature_extraction_leaves_the_backbone_alone(dropping_checkpoint: Path,
     ("options", "message"),
     [
         ({"learning_rat": 1e-5}, r"learning_rat: unknown key\. Did you mean 'learning_rate'\?"),
-        ({"epochs": 0}, r"epochs: .*greater than or equal to 1; received 0"),
+        ({"epochs": -1}, r"epochs: .*greater than or equal to 0; received -1"),
         ({"warmup": "ten"}, r"warmup.*received 'ten'"),
     ],
 )

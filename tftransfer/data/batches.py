@@ -3,30 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 
-__all__ = ["BatchPlan", "TokenRows", "pad"]
+from tftransfer.token_rows import IGNORED, TokenRows
 
-
-class TokenRows(Protocol):
-    """Tokenized rows of different lengths, end to end; row i is `offsets[i]:offsets[i + 1]`.
-
-    `truncated` tells of each row whether its text was longer.
-    """
-
-    @property
-    def input_ids(self) -> np.ndarray: ...
-
-    @property
-    def token_type_ids(self) -> np.ndarray: ...
-
-    @property
-    def offsets(self) -> np.ndarray: ...
-
-    @property
-    def truncated(self) -> np.ndarray: ...
+__all__ = ["BatchPlan", "pad", "pad_targets"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +48,23 @@ class BatchPlan:
             for start in range(0, self.examples, self.batch_size):
                 yield order[start : start + self.batch_size]
 
+    def random(self, number: int) -> np.random.Generator:
+        """Returns the generator for what is drawn anew in each batch, such as masked words.
 
-def pad(tokens: TokenRows, rows: np.ndarray, pad_token_id: int, max_length: int, multiple: int = 8) -> dict:
+        Args:
+            number: int. Of the batch, counted from 0 over all epochs.
+        """
+        # Three numbers, so that it shares nothing with the order of an epoch.
+        return np.random.default_rng([self.seed, number, 1])
+
+
+def pad(
+    tokens: TokenRows,
+    rows: np.ndarray,
+    pad_token_id: int,
+    max_length: int,
+    multiple: int = 8,
+) -> dict[str, np.ndarray]:
     """Returns one batch: int32 `input_ids`, `attention_mask` and `token_type_ids` `(rows, length)`.
 
     Args:
@@ -80,14 +77,37 @@ def pad(tokens: TokenRows, rows: np.ndarray, pad_token_id: int, max_length: int,
     starts, ends = tokens.offsets[rows], tokens.offsets[rows + 1]
     longest = int((ends - starts).max())
     length = max(longest, min(math.ceil(longest / multiple) * multiple, max_length))
-    shape = (len(rows), length)
-    batch = {
-        "input_ids": np.full(shape, pad_token_id, "int32"),
-        "attention_mask": np.zeros(shape, "int32"),
-        "token_type_ids": np.zeros(shape, "int32"),
+    return {
+        "input_ids": _filled(tokens.input_ids, starts, ends, length, pad_token_id),
+        "attention_mask": _filled(np.ones_like(tokens.input_ids), starts, ends, length, 0),
+        "token_type_ids": _filled(tokens.token_type_ids, starts, ends, length, 0),
     }
+
+
+def pad_targets(targets: np.ndarray, tokens: TokenRows, rows: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the targets of a batch's tokens and their weights.
+
+    The weights are such that the mean over all tokens of the batch, padding included, is the mean over the tokens that
+    have a target: what a Keras loss computes is then what PyTorch's cross-entropy with `ignore_index` computes, over
+    several replicas too.
+
+    Args:
+        targets: int array `(tokens,)`, end to end.
+        tokens: TokenRows. All examples.
+        rows: int array. Which of them.
+        length: int. Of the padded rows.
+
+    Returns:
+        Targets int32 `(rows, length)` with `IGNORED` in padding, and float32 weights of the same shape.
+    """
+    padded = _filled(targets, tokens.offsets[rows], tokens.offsets[rows + 1], length, IGNORED)
+    counted = padded != IGNORED
+    return padded, (counted * (counted.size / max(int(counted.sum()), 1))).astype("float32")
+
+
+def _filled(values: np.ndarray, starts: np.ndarray, ends: np.ndarray, length: int, fill: int) -> np.ndarray:
+    """Returns slices of a flat array as the rows of an int32 one `(rows, length)`."""
+    filled = np.full((len(starts), length), fill, "int32")
     for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        batch["input_ids"][row, : end - start] = tokens.input_ids[start:end]
-        batch["token_type_ids"][row, : end - start] = tokens.token_type_ids[start:end]
-        batch["attention_mask"][row, : end - start] = 1
-    return batch
+        filled[row, : end - start] = values[start:end]
+    return filled

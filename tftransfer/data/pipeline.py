@@ -7,21 +7,33 @@ from typing import Any
 
 import numpy as np
 
-from tftransfer.data.batches import BatchPlan, TokenRows, pad
+from tftransfer.data.batches import BatchPlan, pad, pad_targets
+from tftransfer.token_rows import TokenRows
 
 __all__ = ["EncodedExamples"]
+
+_UNSEEN = 0
+"""Seed of what is drawn for evaluation: the same in every run, so that runs compare."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EncodedExamples:
     """Examples as numbers, ready for batches.
 
+    A long text may have several rows of tokens, and an example several texts. What a batch is made of, and what `len`
+    counts, are units: single rows, or the rows of an example that belong together.
+
     Args:
         tokens: TokenRows. The texts.
         pad_token_id: int. Fills up short rows.
         max_length: int. Longest row, in tokens.
-        targets: array or None. The answers as the task's loss takes them, `(examples, ...)`. Defaults to None.
-        weights: float32 array or None. Weight of each example in the loss. Defaults to None: all 1.
+        targets: array or None. The answers as the task's loss takes them, `(rows, ...)`, or `(tokens,)` end to end if
+            `per_token`. Defaults to None.
+        weights: float32 array or None. Weight of each row in the loss. Defaults to None: all 1.
+        per_token: bool. Whether targets are of tokens. Defaults to False.
+        unit: int. Rows a unit. Defaults to 1.
+        rewrite: callable or None. From (inputs, row numbers, random generator) to (inputs, targets, weights), or to
+            (inputs,) where there is no answer: makes a batch into another one each time. Defaults to None.
     """
 
     tokens: TokenRows
@@ -29,40 +41,82 @@ class EncodedExamples:
     max_length: int
     targets: np.ndarray | None = None
     weights: np.ndarray | None = None
+    per_token: bool = False
+    unit: int = 1
+    rewrite: Callable[..., tuple[Any, ...]] | None = None
 
     def __len__(self) -> int:
-        return len(self.tokens.offsets) - 1
+        return (len(self.tokens.offsets) - 1) // self.unit
+
+    def examples_of(self, units: np.ndarray) -> list[int]:
+        """Returns the numbers of the examples that units are of, each once."""
+        texts = self.tokens.examples[units * self.unit] // self.unit
+        return list(dict.fromkeys(texts.tolist()))
 
     def training_dataset(self, plan: BatchPlan, epochs: int) -> Any:
         """Returns a `tf.data.Dataset` of (inputs, targets, weights) over all epochs, in the plan's order."""
-        return self._dataset(lambda: plan.batches(epochs), plan.steps_per_epoch * epochs)
+
+        def batches() -> Iterator[tuple[Any, ...]]:
+            for number, units in enumerate(plan.batches(epochs)):
+                yield self.batch(units, plan.random(number))
+
+        return self._dataset(batches, plan.steps_per_epoch * epochs)
 
     def evaluation_dataset(self, batch_size: int) -> Any:
         """Returns a `tf.data.Dataset` of all examples in their order, with targets and weights if there are any."""
-        rows = np.arange(len(self))
         steps = math.ceil(len(self) / batch_size)
-        return self._dataset(lambda: iter([rows[n * batch_size : (n + 1) * batch_size] for n in range(steps)]), steps)
+        plan = BatchPlan(len(self), batch_size, _UNSEEN)
 
-    def batch(self, rows: np.ndarray) -> tuple[Any, ...]:
+        def batches() -> Iterator[tuple[Any, ...]]:
+            for number in range(steps):
+                units = np.arange(number * batch_size, min((number + 1) * batch_size, len(self)))
+                yield self.batch(units, plan.random(number))
+
+        return self._dataset(batches, steps)
+
+    def inputs_by_length(self, batch_size: int, most: int = 8) -> Iterator[tuple[np.ndarray, Any]]:
+        """Yields all rows, the short ones together, as pairs of row numbers and a dataset of inputs of one length.
+
+        Args:
+            batch_size: int. Rows a batch.
+            most: int. Batches a dataset. Defaults to 8.
+        """
+        order = np.argsort(np.diff(self.tokens.offsets), kind="stable")
+        for start in range(0, len(order), most * batch_size):
+            rows = order[start : start + most * batch_size]
+            plan = BatchPlan(len(rows), batch_size, _UNSEEN)
+            inputs = self._inputs(rows, plan.random(start))
+            import tensorflow as tf
+
+            yield rows, tf.data.Dataset.from_tensor_slices(inputs).batch(batch_size)
+
+    def batch(self, units: np.ndarray, random: np.random.Generator | None = None) -> tuple[Any, ...]:
         """Returns one batch as NumPy arrays: (inputs,) or (inputs, targets, weights)."""
+        rows = (np.asarray(units)[:, None] * self.unit + np.arange(self.unit)).ravel()
         inputs = pad(self.tokens, rows, self.pad_token_id, self.max_length)
+        if self.rewrite is not None:
+            return self.rewrite(inputs, rows, random or np.random.default_rng(_UNSEEN))
         if self.targets is None:
             return (inputs,)
+        if self.per_token:
+            return inputs, *pad_targets(self.targets, self.tokens, rows, inputs["input_ids"].shape[1])
         weights = np.ones(len(rows), "float32") if self.weights is None else self.weights[rows]
         return inputs, self.targets[rows], weights
 
-    def _dataset(self, plan: Callable[[], Iterator[np.ndarray]], steps: int) -> Any:
+    def _inputs(self, rows: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
+        inputs = pad(self.tokens, rows, self.pad_token_id, self.max_length)
+        return inputs if self.rewrite is None else self.rewrite(inputs, rows, random)[0]
+
+    def _dataset(self, batches: Callable[[], Iterator[tuple[Any, ...]]], steps: int) -> Any:
         import tensorflow as tf  # here, so that reading files does not load it
 
+        def spec(array: np.ndarray) -> Any:
+            # Lengths differ from batch to batch, the length of a row's target does not.
+            varies = 2 if array.ndim == 2 and (self.per_token or self.rewrite) else 1
+            return tf.TensorSpec([None] * varies + list(array.shape[varies:]), array.dtype)
+
+        inputs, *answers = self.batch(np.arange(min(1, len(self))))
         # Without strings and booleans, which a batch may not hold under tf.distribute.
-        ids = tf.TensorSpec([None, None], tf.int32)
-        signature: tuple[Any, ...] = (dict.fromkeys(("input_ids", "attention_mask", "token_type_ids"), ids),)
-        if self.targets is not None:
-            targets = tf.TensorSpec([None, *self.targets.shape[1:]], self.targets.dtype)
-            signature = (*signature, targets, tf.TensorSpec([None], tf.float32))
-
-        def generate() -> Iterator[tuple[Any, ...]]:
-            return (self.batch(rows) for rows in plan())
-
-        dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+        signature = ({key: tf.TensorSpec([None, None], tf.int32) for key in inputs}, *map(spec, answers))
+        dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
         return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)

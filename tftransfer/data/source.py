@@ -68,6 +68,10 @@ class Source(abc.ABC):
         named = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
         return {role: column for role, column in named.items() if column is not None}
 
+    def without_answers(self) -> "Source":
+        """Returns the source as it is read to predict: with texts alone."""
+        return dataclasses.replace(self, label=None)
+
     @abc.abstractmethod
     def rows(self) -> Iterator[Row | BadRow]:
         """Yields the rows in the file's order; a good one holds exactly the roles of `columns`.

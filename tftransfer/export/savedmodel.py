@@ -7,7 +7,7 @@ from typing import Any
 
 from tftransfer.errors import ConfigError
 from tftransfer.export.lint import LintReport, lint
-from tftransfer.export.served import Served, input_keys, save
+from tftransfer.export.served import Served, save
 from tftransfer.export.verification import check_answers, check_tokens, tolerance_of
 from tftransfer.export.version import write_version
 from tftransfer.export.warmup import write_warmup
@@ -47,7 +47,8 @@ def export(
         directory: str or Path. Gets the folder `<n>`, where n is one more than the highest number there, or 1.
         texts: sequence of str. Texts of yours to compare both on. Defaults to (): a few that come with this library.
         text_pairs: sequence of str. Their second texts, for a model over pairs. Defaults to None.
-        pair: bool. Whether the signature takes `text_pair` beside `text`. Defaults to False.
+        pair: bool. Whether the signature takes `text_pair` beside `text`, where the task can do with or without it.
+            Defaults to False.
 
     Returns:
         The new version's folder.
@@ -61,12 +62,12 @@ def export(
         >>> tftransfer.export(model, "saved_models/reviews", texts=["I would buy it again."])
         PosixPath('saved_models/reviews/1')
     """
-    columns = _columns(texts, text_pairs, pair)
+    columns = _columns(texts, text_pairs, model.task.is_pair({"text": [], **({"text_pair": []} if pair else {})}))
     return write_version(directory, lambda partial: _build(model, partial, columns))
 
 
 def _columns(texts: Sequence[str], pairs: Sequence[str] | None, pair: bool) -> dict[str, list[str]]:
-    """Returns what to compare on: input key -> texts, an empty one among them."""
+    """Returns what to compare on: column -> texts, an empty one among them."""
     if isinstance(texts, str) or isinstance(pairs, str):
         raise ConfigError("texts and text_pairs: expected lists of strings; received one string. Put it into a list.")
     if (pairs is not None or bool(texts)) and (pairs is not None) != pair:
@@ -78,17 +79,18 @@ def _columns(texts: Sequence[str], pairs: Sequence[str] | None, pair: bool) -> d
         raise ConfigError(f"Expected as many text_pairs as texts, {len(texts)}; received {len(pairs)}.")
     first = [*(texts or _TEXTS), ""]
     second = [*(pairs or reversed(_TEXTS)), ""]
-    return dict(zip(input_keys(pair), (first, second), strict=False))
+    return {"text": first, "text_pair": second} if pair else {"text": first}
 
 
 def _build(model: Any, directory: Path, columns: Mapping[str, Sequence[str]]) -> None:
     """Writes the version and checks it."""
-    pair = len(columns) == 2
-    tokenizer = in_graph(model.tokenizer, model.max_length, pair)
-    compared = check_tokens(model, tokenizer, columns)
-    keys = save(Served(model, tokenizer, pair), directory, model.task.labels)
-    write_warmup(directory, list(columns))
-    linted = lint(directory, inputs=list(columns), outputs=keys)
+    keys = model.task.input_keys[: len(columns)]
+    in_rows = model.task.texts(columns)
+    tokenizer = in_graph(model.tokenizer, model.max_length, in_rows.second is not None, options=model.task.row_options)
+    compared = check_tokens(model, tokenizer, in_rows)
+    outputs = save(Served(model, tokenizer, keys), directory, model.task.labels)
+    write_warmup(directory, keys)
+    linted = lint(directory, inputs=keys, outputs=outputs)
     tolerance = tolerance_of(model)
     difference = check_answers(model, directory, columns, tolerance)
     figures = {

@@ -8,12 +8,7 @@ import tensorflow as tf
 
 from tftransfer.errors import ExportError
 
-__all__ = ["Served", "input_keys", "save"]
-
-
-def input_keys(pair: bool) -> list[str]:
-    """Returns the signature's input keys: "text", and "text_pair" for a model over pairs."""
-    return ["text", "text_pair"] if pair else ["text"]
+__all__ = ["Served", "save"]
 
 
 class Served(tf.Module):
@@ -22,13 +17,13 @@ class Served(tf.Module):
     Args:
         model: TransferModel.
         tokenizer: tf.Module. What `tftransfer.tokenizers.in_graph` made for it.
-        pair: bool. Whether a row has two texts. Defaults to False.
+        keys: sequence of str. The signature's input keys, one a text.
 
     Raises:
         ExportError: if the model takes an input that the tokenizer does not make.
     """
 
-    def __init__(self, model: Any, tokenizer: tf.Module, pair: bool = False) -> None:
+    def __init__(self, model: Any, tokenizer: tf.Module, keys: Sequence[str]) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         # The variables alone: a Keras model would bring its optimizer and its training functions along.
@@ -36,10 +31,12 @@ class Served(tf.Module):
 
         def answer(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
             # A server does not check the rank, and the tokenizer's ops crash on another one.
-            tokens = tokenizer(*(tf.ensure_shape(text, [None]) for text in texts))
-            return model.task.serve(model({key: tokens[key] for key in _wanted(model, tokens)}, training=False))
+            checked = [tf.ensure_shape(text, [None]) for text in texts]
+            tokens = model.task.rows_in_graph(tokenizer(*model.task.texts_in_graph(checked)))
+            logits = model({key: tokens[key] for key in _wanted(model, tokens)}, training=False)
+            return model.task.serve(logits, {**tokens, **dict(zip(keys, checked, strict=True))})
 
-        strings = [tf.TensorSpec([None], tf.string, name=key) for key in input_keys(pair)]
+        strings = [tf.TensorSpec([None], tf.string, name=key) for key in keys]
         self.serve = tf.function(answer, input_signature=strings, autograph=False)
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tftransfer.data.examples import Examples
 from tftransfer.errors import ExportError
 from tftransfer.export.warmup import read_warmup
+from tftransfer.tasks.task import Texts
 from tftransfer.tokenizers import parity
 
 __all__ = ["answers_of", "check_answers", "check_tokens", "tolerance_of"]
@@ -25,14 +26,13 @@ _BATCH = 32
 _SHOWN = 5
 
 
-def check_tokens(model: Any, tokenizer: tf.Module, columns: Mapping[str, Sequence[str]]) -> int:
+def check_tokens(model: Any, tokenizer: tf.Module, texts: Texts) -> int:
     """Compares the tokenizer in the graph with the one that the model was trained with.
 
     Args:
         model: TransferModel.
         tokenizer: tf.Module. The one in the graph.
-        columns: dict. "text", and "text_pair" for a model over pairs: the user's own texts. A fixed list of texts that
-            tokenizers disagree on is added.
+        texts: Texts. The user's own, as they are tokenized. A fixed list of texts that tokenizers disagree on is added.
 
     Returns:
         How many rows were compared.
@@ -43,9 +43,11 @@ def check_tokens(model: Any, tokenizer: tf.Module, columns: Mapping[str, Sequenc
     hard = parity.torture()
     # Backwards, so that a long text meets a short one: of two very long ones the Rust tokenizer keeps every combination
     # of their parts, which takes gigabytes.
-    added = {"text": hard, "text_pair": hard[::-1]}
-    rows = [[*texts, *added[key]] for key, texts in columns.items()]
-    found = parity.differences(model.tokenizer, tokenizer, *rows, max_length=model.max_length)
+    rows = [[*texts.first, *hard]]
+    if texts.second is not None:
+        rows.append([*texts.second, *hard[::-1]])
+    options = model.task.row_options
+    found = parity.differences(model.tokenizer, tokenizer, *rows, max_length=model.max_length, options=options)
     if found:
         raise ExportError(
             f"Expected the tokenizer in the graph to answer what the model was trained with; on {len(found)} of "
@@ -80,23 +82,38 @@ def check_answers(model: Any, directory: Path, columns: Mapping[str, Sequence[st
         The greatest difference between scores that there was.
 
     Raises:
-        ExportError: if the process ends, a score is further off, or an answer is not the one that its scores say.
+        ExportError: if the process ends, a score is further off, or an answer is another one than the model's although
+            its scores left no doubt.
     """
-    served = answers_of(directory, columns, warmup=read_warmup(directory))["outputs"]
-    texts = list(columns["text"])
+    texts = dict(zip(model.task.input_keys, columns.values(), strict=False))
+    served = model.task.read_served(answers_of(directory, texts, warmup=read_warmup(directory))["outputs"])
     with _full_float32():
-        examples = Examples({key: list(values) for key, values in columns.items()}, "<texts>", np.arange(len(texts)))
-        expected = model.predict_scores(examples)
-    actual = np.asarray(served["scores"], "float32")
-    if actual.shape != expected.shape:
-        raise ExportError(f"Expected scores of shape {expected.shape} from the artefact, found {actual.shape}.")
-    apart = np.abs(actual - expected).reshape(len(texts), -1).max(axis=1)
-    _refuse(~(apart <= tolerance), texts, expected, actual, f"scores within {tolerance:g} of the model's")  # NaN too
-    # Whatever the rounding, the label must be the one of the scores beside it.
-    decoded = [answer.get("label") for answer in model.task.decode(actual)]
-    wrong = np.array([label != name for label, name in zip(served.get("label", decoded), decoded, strict=True)])
-    _refuse(wrong, texts, decoded, served.get("label", decoded), "the label of the highest score")
-    return float(apart.max())
+        lists = {key: list(values) for key, values in columns.items()}
+        scores = model.predict_scores(Examples(lists, "<texts>", np.arange(len(lists["text"]))))
+    expected = model.task.decode(scores, columns)
+    if len(served) != len(expected):
+        raise ExportError(f"Expected {len(expected)} answers from the artefact, one a text; found {len(served)}.")
+    apart = np.array([_apart(one, other) for one, other in zip(expected, served, strict=True)])
+    apart /= model.task.answer_scale
+    # Where two answers are as good as each other, rounding decides between them.
+    close = np.isinf(apart) & (model.task.margins(scores) <= 2 * tolerance)
+    wanted = f"the model's answers, with scores within {tolerance:g}"
+    _refuse(~((apart <= tolerance) | close), columns["text"], expected, served, wanted)  # NaN too
+    return float(apart[~close].max(initial=0.0))
+
+
+def _apart(one: Any, other: Any) -> float:
+    """Returns the greatest difference between the floats of two answers; infinity if anything else differs.
+
+    That of numbers greater than 1 is taken as a share of them, for so is their rounding.
+    """
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) / max(abs(one), 1.0)
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return max((_apart(one[key], other[key]) for key in one), default=0.0)
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return max((_apart(*pair) for pair in zip(one, other, strict=True)), default=0.0)
+    return 0.0 if one == other else np.inf
 
 
 def answers_of(

@@ -1,6 +1,8 @@
 """What a model is for: one file a task, found by the registry."""
 
+from tftransfer.tasks.multi_label_classification import MultiLabelClassification
+from tftransfer.tasks.regression import Regression
 from tftransfer.tasks.sequence_classification import SequenceClassification
 from tftransfer.tasks.task import Task
 
-__all__ = ["SequenceClassification", "Task"]
+__all__ = ["MultiLabelClassification", "Regression", "SequenceClassification", "Task"]

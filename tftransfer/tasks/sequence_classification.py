@@ -1,6 +1,5 @@
 """One label a text, or a pair of texts."""
 
-import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -8,16 +7,19 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from tftransfer import registry
+from tftransfer.calibration import best_temperature
 from tftransfer.errors import ConfigError, DataError
-from tftransfer.registry import suggest
-from tftransfer.tasks.task import HeadHints, Label, Task
+from tftransfer.tasks.labels import check_labels, check_weights, known, unknown
+from tftransfer.tasks.task import Columns, Label, shown_texts
+from tftransfer.tasks.text_level import TextLevelTask
+from tftransfer.token_rows import TokenRows
 
 __all__ = ["SequenceClassification"]
 
 
 @registry.tasks.register("sequence_classification")
 @dataclasses.dataclass(frozen=True)
-class SequenceClassification(Task):
+class SequenceClassification(TextLevelTask):
     """One of several labels for a text or a pair of texts.
 
     Args:
@@ -28,9 +30,11 @@ class SequenceClassification(Task):
             the number of examples, as Keras's `class_weight`. Defaults to None.
         label_smoothing: float in [0, 1). Share of the target probability spread over all labels (Szegedy et al., 2016).
             Defaults to 0.0.
-        pooling: "mean", "cls" (first token), "pooler" (the checkpoint's pooler, or a fresh one), or "auto": what
-            the checkpoint suggests. Defaults to "auto".
-        dropout: float. Dropout rate before the last layer. Defaults to None: what the checkpoint suggests.
+        focal_gamma: float >= 0. Strength of the focal loss, which has easy examples count less (Lin et al., 2017); 0
+            for none. Defaults to 0.0.
+        temperature: float > 0, or "tuned" to choose it on the validation data, so that scores are the shares of right
+            answers (Guo et al., 2017). Logits are divided by it; labels stay what they are. Defaults to 1.0.
+        **options: `truncate`, `stride`, `pooling` and `dropout`; see `TextLevelTask`.
 
     Example:
 
@@ -38,8 +42,6 @@ class SequenceClassification(Task):
     """
 
     name: ClassVar[str] = "sequence_classification"
-    head_kind: ClassVar[str] = "sequence_classification"
-    global_tokens: ClassVar[Literal["none", "first", "question"]] = "first"
     problem_type: ClassVar[str] = "single_label_classification"
     report: ClassVar[str] = "classification"
     monitors: ClassVar[Sequence[str]] = ("accuracy", "macro_f1", "loss")
@@ -47,27 +49,26 @@ class SequenceClassification(Task):
     labels: Sequence[Label] | None = None
     class_weights: dict[Label, float] | Literal["balanced"] | None = None
     label_smoothing: float = 0.0
-    pooling: Literal["auto", "mean", "cls", "pooler"] = "auto"
-    dropout: float | None = None
+    focal_gamma: float = 0.0
+    temperature: float | Literal["tuned"] = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.labels is not None:
-            repeated = [label for label, n in collections.Counter(self.labels).items() if n > 1]
-            if repeated:
-                raise ConfigError(f"labels: expected distinct labels; received {', '.join(repeated)} more than once.")
-            if len(self.labels) < 2:
-                raise ConfigError(f"labels: expected at least two labels; received {list(self.labels)}.")
-            self._check_class_weights()
+            check_labels(self.labels)
+            check_weights(self.class_weights, self.labels)
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing: expected a number in [0, 1); received {self.label_smoothing}.")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout: expected a number in [0, 1); received {self.dropout}.")
+        if self.focal_gamma < 0:
+            raise ConfigError(f"focal_gamma: expected a number >= 0; received {self.focal_gamma}.")
+        if self.temperature != "tuned" and self.temperature <= 0:
+            raise ConfigError(f"temperature: expected a number > 0, or tuned; received {self.temperature}.")
 
     @property
     def is_resolved(self) -> bool:
         return self.labels is not None
 
-    def resolve(self, columns: Mapping[str, Sequence[str]]) -> "SequenceClassification":
+    def resolve(self, columns: Columns) -> "SequenceClassification":
         found = sorted(set(columns["label"]))
         if len(found) < 2:
             raise DataError(
@@ -76,29 +77,23 @@ class SequenceClassification(Task):
             )
         return self if self.labels is not None else dataclasses.replace(self, labels=tuple(found))
 
-    def _check_class_weights(self) -> None:
-        if not isinstance(self.class_weights, dict):
-            return
-        for label, weight in self.class_weights.items():
-            if label not in self._labels:
-                raise ConfigError(f"class_weights: unknown label '{label}'.{suggest(label, self._labels)}")
-            if not 0 <= weight < float("inf"):
-                raise ConfigError(f"class_weights: expected a weight >= 0 for '{label}'; received {weight}.")
+    def problems(self, columns: Columns) -> dict[int, str]:
+        reasons = unknown(columns["label"], self._labels)
+        return {row: reasons[label] for row, label in enumerate(columns["label"]) if label in reasons}
 
-    def problems(self, columns: Mapping[str, Sequence[str]]) -> dict[int, str]:
-        unknown = set(columns["label"]) - set(self._labels)
-        # Once a label, not once a row: a suggestion compares it with every known one.
-        reasons = {
-            label: f"unknown label '{label}'.{suggest(label, self._labels)} Known: {', '.join(self._labels[:20])}"
-            for label in unknown
-        }
-        return {row: reasons[label] for row, label in enumerate(columns["label"]) if label in unknown}
+    def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:
+        return self.label_ids(columns)[rows.examples]
 
-    def targets(self, columns: Mapping[str, Sequence[str]]) -> np.ndarray:
+    def label_ids(self, columns: Columns) -> np.ndarray:
+        """Returns the number of each example's label, int32 `(examples,)`."""
         ids = {label: index for index, label in enumerate(self._labels)}
         return np.asarray([ids[label] for label in columns["label"]], "int32")
 
-    def example_weights(self, targets: np.ndarray) -> np.ndarray:
+    def example_weights(self, targets: np.ndarray, rows: TokenRows) -> np.ndarray:
+        return self.label_weights(targets) * super().example_weights(targets, rows)
+
+    def label_weights(self, targets: np.ndarray) -> np.ndarray:
+        """Returns the weight of the label of each target, float32 `(targets,)`."""
         if self.class_weights is None:
             return np.ones(len(targets), "float32")
         if self.class_weights == "balanced":
@@ -108,21 +103,10 @@ class SequenceClassification(Task):
             weights = np.asarray([self.class_weights.get(label, 1.0) for label in self._labels])
         return weights.astype("float32")[targets]
 
-    def head(self, features: Mapping[str, Any], hints: HeadHints) -> Any:
-        from tftransfer.tasks.components.heads import head_logits
-
-        pooling = hints.pooling if self.pooling == "auto" else self.pooling
-        dropout = hints.dropout if self.dropout is None else self.dropout
-        hints = dataclasses.replace(hints, pooling=pooling, dropout=dropout)
-        return head_logits(self.head_kind, features, hints, len(self._labels))
-
-    def takes_head(self, hints: HeadHints) -> bool:
-        return self.pooling in ("auto", hints.pooling)
-
     def loss(self) -> Any:
         from tftransfer.tasks.components.losses import SmoothedCrossentropy
 
-        return SmoothedCrossentropy(self.label_smoothing)
+        return SmoothedCrossentropy(self.label_smoothing, self.focal_gamma)
 
     def metrics(self) -> list[Any]:
         import keras
@@ -131,19 +115,17 @@ class SequenceClassification(Task):
 
         return [keras.metrics.SparseCategoricalAccuracy("accuracy"), MacroF1(len(self._labels), name="macro_f1")]
 
-    def serve(self, logits: Any) -> dict[str, Any]:
-        import tensorflow as tf
-
-        scores = tf.nn.softmax(logits)
-        best = tf.argmax(scores, axis=-1)
-        names = tf.constant(list(self._labels))
-        return {"label": tf.gather(names, best), "score": tf.reduce_max(scores, axis=-1), "scores": scores}
+    def tuned(self, logits: np.ndarray, columns: Columns) -> "SequenceClassification":
+        if self.temperature != "tuned":
+            return self
+        return dataclasses.replace(self, temperature=best_temperature(logits, self.label_ids(columns)))
 
     def scores(self, logits: np.ndarray) -> np.ndarray:
+        logits = logits / self._temperature
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
-    def decode(self, scores: np.ndarray) -> list[dict[str, Any]]:
+    def decode(self, scores: np.ndarray, columns: Columns) -> list[dict[str, Any]]:
         return [
             {
                 "label": self._labels[int(row.argmax())],
@@ -153,8 +135,40 @@ class SequenceClassification(Task):
             for row in scores
         ]
 
+    def evidence(self, scores: np.ndarray, columns: Columns) -> dict[str, Any]:
+        return {
+            "labels": list(self._labels),
+            "targets": self.label_ids(columns),
+            "scores": scores,
+            "texts": shown_texts(columns),
+        }
+
+    def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow as tf
+
+        scores = tf.nn.softmax(self.mean_of_windows(logits, tokens) / self._temperature)
+        best = tf.argmax(scores, axis=-1)
+        names = tf.constant(list(self._labels))
+        return {"label": tf.gather(names, best), "score": tf.reduce_max(scores, axis=-1), "scores": scores}
+
+    def read_served(self, outputs: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+        return [
+            {"label": label, "score": score, "scores": dict(zip(self._labels, scores, strict=True))}
+            for label, score, scores in zip(outputs["label"], outputs["score"], outputs["scores"], strict=True)
+        ]
+
+    def margins(self, scores: np.ndarray) -> np.ndarray:
+        best = np.sort(scores, axis=-1)
+        return best[:, -1] - best[:, -2]
+
+    @property
+    def outputs(self) -> int:
+        return len(self._labels)
+
+    @property
+    def _temperature(self) -> float:
+        return 1.0 if self.temperature == "tuned" else self.temperature
+
     @property
     def _labels(self) -> Sequence[str]:
-        if self.labels is None:
-            raise ConfigError("The labels are not known yet: give labels=[...], or use task.resolve(train.columns).")
-        return self.labels
+        return known(self.labels)

@@ -2,13 +2,19 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pydantic
 
-__all__ = ["HeadHints", "Hidden", "Label", "Task"]
+from tftransfer.errors import ConfigError
+from tftransfer.row_options import RowOptions
+from tftransfer.token_rows import TokenRows
+
+__all__ = ["Columns", "HeadHints", "Hidden", "Label", "Task", "Texts", "shown_texts"]
+
+Columns = Mapping[str, Sequence[Any]]
 
 
 def _label(value: Any) -> Any:
@@ -57,28 +63,65 @@ class HeadHints:
     tied: bool = True
 
 
+class Texts(NamedTuple):
+    """The texts that examples are made of.
+
+    Args:
+        first: sequence of str.
+        second: sequence of str or None. As many, if a row of tokens holds two texts.
+        per_example: int. How many of them an example has, one after the other. Defaults to 1.
+    """
+
+    first: Sequence[str]
+    second: Sequence[str] | None
+    per_example: int = 1
+
+
+def shown_texts(columns: Columns) -> list[str]:
+    """Returns the text of each example as reports show it, a pair on one line."""
+    if "text_pair" not in columns:
+        return list(columns["text"])
+    return [f"{first} ⏐ {second}" for first, second in zip(columns["text"], columns["text_pair"], strict=True)]
+
+
 class Task(abc.ABC):
     """A head, a loss, metrics, and how answers are encoded and decoded.
 
-    A task is a frozen dataclass whose fields are the options of its config block.
+    A task is a frozen dataclass whose fields are the options of its config block. Examples go through it as rows of
+    tokens: a long text may have several (see `row_options`), and `gather` makes one answer of theirs.
 
     Attributes:
         name: str. The registered name.
+        answer: str or None. The column that holds the answers; None if a task needs none. Defaults to "label".
+        input_keys: sequence of str. Input keys of the SavedModel for the columns "text" and "text_pair".
+        per_token: bool. Whether targets and logits are of tokens, not of rows. Defaults to False.
+        trains: bool. Whether there is anything to train. Defaults to True.
         head_kind: str. Which of a checkpoint's heads is one for this task, "" for none. Defaults to "".
         global_tokens: "none", "first" (of every text) or "question" (all of the first of two texts). Which tokens see
             the whole text, where the backbone has such tokens (Longformer). Defaults to "none".
         problem_type: str. The `problem_type` of a Hugging Face `config.json`, "" for none. Defaults to "".
         report: str. Which report of `tftransfer.evaluation` describes its predictions.
-        monitors: sequence of str. What `training.monitor` may name: "loss" and the task's metrics.
+        judged_by: "scores" or "metrics". Whether `evidence` is made of each example's scores, or of the `metrics` over
+            all examples, where the logits of all would not fit into memory. Defaults to "scores".
+        monitors: sequence of str. What `training.monitor` may name: its metrics, the usual one first, and "loss".
+        minimised: set of str. Those of them of which less is better. Defaults to "loss" alone.
     """
 
     name: ClassVar[str]
+    answer: ClassVar[str | None] = "label"
+    input_keys: ClassVar[Sequence[str]] = ("text", "text_pair")
+    per_token: ClassVar[bool] = False
+    trains: ClassVar[bool] = True
     head_kind: ClassVar[str] = ""
     global_tokens: ClassVar[Literal["none", "first", "question"]] = "none"
     problem_type: ClassVar[str] = ""
     report: ClassVar[str]
+    judged_by: ClassVar[Literal["scores", "metrics"]] = "scores"
     monitors: ClassVar[Sequence[str]]
+    minimised: ClassVar[frozenset[str]] = frozenset({"loss"})
     labels: Sequence[str] | None
+
+    # --- what the data is ---
 
     @property
     def is_resolved(self) -> bool:
@@ -86,20 +129,77 @@ class Task(abc.ABC):
         return True
 
     @abc.abstractmethod
-    def resolve(self, columns: Mapping[str, Sequence[str]]) -> "Task":
+    def resolve(self, columns: Columns) -> "Task":
         """Returns the task with what was left open, such as the labels, taken from the training data."""
 
+    def adopt(self, labels: Sequence[str]) -> "Task":
+        """Returns the task with what was left open taken from a checkpoint's own head.
+
+        Args:
+            labels: sequence of str. Those of the head; empty if there is none.
+
+        Raises:
+            ConfigError: if that does not say enough.
+        """
+        if not labels:
+            raise ConfigError(
+                "The task's labels are not known: give labels=train.labels, or task.resolve(train.columns)."
+            )
+        return dataclasses.replace(self, labels=tuple(labels))  # type: ignore[type-var]
+
     @abc.abstractmethod
-    def problems(self, columns: Mapping[str, Sequence[str]]) -> dict[int, str]:
+    def problems(self, columns: Columns) -> dict[int, str]:
         """Returns row index -> what is wrong with its answer; an empty dict if every row can be encoded."""
 
-    @abc.abstractmethod
-    def targets(self, columns: Mapping[str, Sequence[str]]) -> np.ndarray:
-        """Returns the answers as the loss takes them, one row an example."""
+    def is_answered(self, columns: Columns) -> bool:
+        """Returns whether the examples hold what the task trains on and is judged by."""
+        return self.answer is None or self.answer in columns
+
+    # --- from examples to the network ---
+
+    @property
+    def row_options(self) -> RowOptions:
+        """How texts become rows of tokens."""
+        return RowOptions()
+
+    def texts(self, columns: Columns) -> Texts:
+        """Returns the texts to tokenize: by default "text", and "text_pair" beside it where there is one."""
+        return Texts(columns["text"], columns.get("text_pair"))
+
+    def is_pair(self, columns: Columns) -> bool:
+        """Returns whether somebody who asks the model gives two texts."""
+        return "text_pair" in columns
 
     @abc.abstractmethod
-    def example_weights(self, targets: np.ndarray) -> np.ndarray:
-        """Returns the weight of each training example, float32 `(examples,)`."""
+    def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:
+        """Returns the answers as the loss takes them: `(rows, ...)`, or `(tokens,)` end to end if `per_token`.
+
+        A token without an answer has `tftransfer.token_rows.IGNORED`.
+        """
+
+    def example_weights(self, targets: np.ndarray, rows: TokenRows) -> np.ndarray:
+        """Returns the weight of each row in training, float32 `(rows,)`; 1 by default."""
+        return np.ones(len(rows.offsets) - 1, "float32")
+
+    def rewriter(self, tokenizer: Any, rows: TokenRows, training: bool) -> Callable[..., Any] | None:
+        """Returns what makes a batch of padded rows into another one each time, such as by masking words.
+
+        Args:
+            tokenizer: FastTokenizer.
+            rows: TokenRows. All of them.
+            training: bool. Whether examples have answers; otherwise it is only inputs that are wanted.
+
+        Returns:
+            A callable from (inputs, row numbers `(batch,)`, `numpy.random.Generator`) to (inputs, targets, weights);
+            weights are `(batch, ...)` with a mean of 1. None, the default, if batches stay as they are.
+        """
+        return None
+
+    # --- the network ---
+
+    def inputs(self) -> dict[str, Any]:
+        """Returns the symbolic inputs that the head takes beside the backbone's; none by default."""
+        return {}
 
     @abc.abstractmethod
     def head(self, features: Mapping[str, Any], hints: HeadHints) -> Any:
@@ -107,14 +207,17 @@ class Task(abc.ABC):
 
         Args:
             features: dict of symbolic tensors: `last_hidden_state` `(batch, length, hidden)`, `attention_mask`
-                `(batch, length)`, the table `word_embeddings` `(vocab, embedding)` and, where the checkpoint has one,
-                `pooler_output` `(batch, hidden)`.
+                `(batch, length)`, the table `word_embeddings` `(vocab, embedding)`, where the checkpoint has one,
+                `pooler_output` `(batch, hidden)`, and the task's own `inputs`.
             hints: HeadHints. What the checkpoint suggests.
         """
 
     def takes_head(self, hints: HeadHints) -> bool:
         """Returns whether the weights of a checkpoint's own head, which these hints describe, fit the task's."""
         return True
+
+    def initialize(self, model: Any) -> None:  # noqa: B027 - most tasks have nothing to fill
+        """Fills what a task computes with the pretrained model itself, such as the vectors of its labels."""
 
     @abc.abstractmethod
     def loss(self) -> Any:
@@ -124,14 +227,72 @@ class Task(abc.ABC):
     def metrics(self) -> list[Any]:
         """Returns fresh `keras.metrics.Metric`s between `targets` and logits."""
 
-    @abc.abstractmethod
-    def serve(self, logits: Any) -> dict[str, Any]:
-        """Returns the outputs of the SavedModel's signature, as tensors of the graph, from logits."""
+    # --- from the network to answers ---
+
+    def gather(self, logits: Sequence[np.ndarray], rows: TokenRows) -> Any:
+        """Returns what the logits of rows say of examples, one entry each; by default their mean over an example's.
+
+        Args:
+            logits: one array a row, without padding: `(...)`, or `(tokens, ...)` if `per_token`.
+            rows: TokenRows. The rows.
+        """
+        stacked = np.stack(list(logits))
+        counts = np.bincount(rows.examples)
+        if len(counts) == len(stacked):
+            return stacked
+        sums = np.zeros((len(counts), *stacked.shape[1:]), "float32")
+        np.add.at(sums, rows.examples, stacked)
+        return sums / counts.reshape(-1, *[1] * (stacked.ndim - 1))
+
+    def tuned(self, logits: Any, columns: Columns) -> "Task":
+        """Returns the task with what it chooses on validation data, such as thresholds, or itself.
+
+        Args:
+            logits: what `gather` returned for the validation data.
+            columns: its columns.
+        """
+        return self
 
     @abc.abstractmethod
-    def scores(self, logits: np.ndarray) -> np.ndarray:
-        """Returns what `decode` and the report are made from, such as probabilities, for a batch of logits."""
+    def scores(self, logits: Any) -> Any:
+        """Returns what `decode` and the report are made from, such as probabilities, of what `gather` returned."""
 
     @abc.abstractmethod
-    def decode(self, scores: np.ndarray) -> list[dict[str, Any]]:
-        """Returns one JSON-able answer a row, in the words of the user's data."""
+    def decode(self, scores: Any, columns: Columns) -> list[dict[str, Any]]:
+        """Returns one JSON-able answer an example, in the words of the user's data."""
+
+    @abc.abstractmethod
+    def evidence(self, scores: Any, columns: Columns) -> dict[str, Any]:
+        """Returns the fields of the task's report, but for `origins`."""
+
+    # --- the same in a SavedModel ---
+
+    def texts_in_graph(self, texts: Sequence[Any]) -> Sequence[Any]:
+        """Returns the string tensors to tokenize for those of the signature; the same by default."""
+        return texts
+
+    def rows_in_graph(self, tokens: dict[str, Any]) -> dict[str, Any]:
+        """Returns the inputs of the network, and what `serve` wants, for what the tokenizer in the graph made."""
+        return tokens
+
+    @abc.abstractmethod
+    def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the outputs of the SavedModel's signature, as tensors of the graph.
+
+        Args:
+            logits: tensor. Of rows.
+            tokens: dict. What `rows_in_graph` returned, and the texts of the signature under their input keys.
+        """
+
+    @abc.abstractmethod
+    def read_served(self, outputs: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+        """Returns the answers, as `decode` has them, that a SavedModel's outputs say; each has an entry a text."""
+
+    @property
+    def answer_scale(self) -> float:
+        """What a difference of 1 between logits may come to in the numbers of an answer."""
+        return 1.0
+
+    def margins(self, scores: Any) -> np.ndarray:
+        """Returns how far each example's scores are from another answer, `(examples,)`; by default infinitely far."""
+        return np.full(len(scores), np.inf)

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tftransfer.errors import ExportError
+from tftransfer.row_options import RowOptions
 from tftransfer.tokenizers.byte_level import InGraphByteLevel
 from tftransfer.tokenizers.fast import FastTokenizer
 from tftransfer.tokenizers.twin import has_twin
@@ -14,7 +15,9 @@ __all__ = ["in_graph"]
 _KINDS = {"BPE": InGraphByteLevel, "Unigram": InGraphUnigram, "WordPiece": InGraphWordPiece}
 
 
-def in_graph(tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> tf.Module:
+def in_graph(
+    tokenizer: FastTokenizer, max_length: int, pair: bool = False, options: RowOptions | None = None
+) -> tf.Module:
     """Builds the module that answers raw strings with the ids that the fast tokenizer answers.
 
     Args:

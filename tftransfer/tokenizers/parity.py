@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tftransfer.row_options import RowOptions
 from tftransfer.tokenizers.fast import FastTokenizer
 from tftransfer.tokenizers.torture import torture
 
@@ -38,6 +39,7 @@ def differences(
     text_pairs: Sequence[str] | None = None,
     *,
     max_length: int,
+    options: RowOptions | None = None,
 ) -> list[Difference]:
     """Compares two tokenizers row by row: the ids, and the token type ids.
 

@@ -12,17 +12,18 @@ from tftransfer.config import Training, training_options
 from tftransfer.data.batches import BatchPlan
 from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
-from tftransfer.errors import ConfigError
+from tftransfer.errors import ConfigError, DataError
 from tftransfer.registry import suggest
 from tftransfer.strategies.full import Full
 from tftransfer.strategies.strategy import Strategy
+from tftransfer.tasks.task import Task
 from tftransfer.training.callbacks import BestWeights, NonFiniteGuard, Timer
 from tftransfer.training.optimizer import AdamW
 from tftransfer.training.progress import progress
 from tftransfer.training.rates import RateRow, apply_rates
 from tftransfer.training.schedule import WarmupLinearDecay, warmup_steps
 
-__all__ = ["Trained", "compile_model", "fine_tune"]
+__all__ = ["Trained", "compile_model", "fine_tune", "fit_encoded", "tune"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,18 +77,32 @@ def fine_tune(
     """
     training = training_options(options)
     for examples in (train, *([validation] if validation is not None else [])):
-        _ = examples.labels  # an error if there are none
+        if not model.task.is_answered(examples.columns):
+            raise DataError(
+                f"{examples.path}: expected answers, in a column '{model.task.answer}'; received "
+                f"{', '.join(examples.columns)}."
+            )
     with contextlib.ExitStack() as stack:
         shown = [stack.enter_context(progress())] if show_progress else []
-        return fit_encoded(
+        encoded = None if validation is None else model.encode(validation)
+        trained = fit_encoded(
             model,
             model.encode(train, training=True),
-            model.encode(validation) if validation is not None else None,
+            encoded,
             strategy=strategy or Full(),
             training=training,
             callbacks=[*callbacks, *shown],
             where=train.where,
         )
+    if validation is not None and encoded is not None:
+        tune(model, validation, encoded)
+    return trained
+
+
+def tune(model: Any, validation: Examples, encoded: EncodedExamples) -> None:
+    """Has a task choose on validation data what it does not learn, such as thresholds; most tasks have nothing to."""
+    if type(model.task).tuned is not Task.tuned:
+        model.task = model.task.tuned(model.predict_logits(encoded), validation.columns)
 
 
 def compile_model(model: Any, strategy: Strategy, training: Training, total_steps: int) -> list[RateRow]:
@@ -126,7 +141,7 @@ def compile_model(model: Any, strategy: Strategy, training: Training, total_step
 
 def fit_encoded(
     model: Any,
-    train: EncodedExamples,
+    train: EncodedExamples | None,
     validation: EncodedExamples | None,
     *,
     strategy: Strategy,
@@ -141,29 +156,35 @@ def fit_encoded(
 
     Args:
         model: TransferModel.
-        train: EncodedExamples. With targets.
-        validation: EncodedExamples or None. With targets.
+        train, validation: EncodedExamples or None. With targets; no `train` if there is nothing to train.
         strategy: Strategy.
-        training: Training. The options.
+        training: Training. The options; of 0 epochs the model comes out as it went in.
         callbacks: sequence of Keras callbacks. Defaults to ().
         where: callable. From an example's index to a text that names it. Defaults to str.
         save: callable. Called with the epoch after each better one. Defaults to None.
         log_directory: Path. For TensorBoard. Defaults to None: no logs.
         on_rates: callable. Called with the applied table before the first step. Defaults to None.
     """
-    _check_monitor(training.monitor, model.task.monitors)
-    plan = BatchPlan(len(train), training.batch_size, training.seed)
+    metric = training.monitor or model.task.monitors[0]
+    _check_monitor(metric, model.task.monitors)
+    examples = len(train) if train is not None and training.epochs else 0
+    plan = BatchPlan(examples, training.batch_size, training.seed)
     rows = compile_model(model, strategy, training, plan.steps_per_epoch * training.epochs)
     if on_rates is not None:
         on_rates(rows)
+    if train is None or not training.epochs:
+        if save is not None:
+            save(-1)
+        return Trained({}, 0, rows)
 
     def rows_of(epoch: int, step: int) -> str:
-        return ", ".join(where(int(row)) for row in plan.rows(epoch, step))
+        return ", ".join(where(example) for example in train.examples_of(plan.rows(epoch, step)))
 
-    monitor, mode = f"val_{training.monitor}", "min" if training.monitor == "loss" else "max"
-    best = BestWeights(monitor if validation is not None else None, mode, save)
+    monitor = None if validation is None else f"val_{metric}"
+    mode = "min" if metric in model.task.minimised else "max"
+    best = BestWeights(monitor, mode, save)
     chosen: list[keras.callbacks.Callback] = [NonFiniteGuard(rows_of), Timer(), best]
-    if training.patience is not None and validation is not None:
+    if training.patience is not None and monitor is not None:
         chosen.append(keras.callbacks.EarlyStopping(monitor, patience=training.patience, mode=mode))
     if log_directory is not None:
         chosen.append(keras.callbacks.TensorBoard(log_directory, write_graph=False))

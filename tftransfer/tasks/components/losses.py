@@ -1,38 +1,95 @@
 """Losses that Keras does not have."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-__all__ = ["SmoothedCrossentropy"]
+__all__ = ["SmoothedCrossentropy", "WeightedBinaryCrossentropy"]
 
 
 @keras.saving.register_keras_serializable("tftransfer")
 class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy between label ids and logits, with label smoothing (Szegedy et al., 2016).
+    """Cross-entropy between label ids and logits, with label smoothing and the focal loss's modulation.
 
-    `keras.losses.SparseCategoricalCrossentropy` has no smoothing, and `CategoricalCrossentropy` no label ids.
+    `keras.losses.SparseCategoricalCrossentropy` has neither, and Keras's losses that have them take no label ids.
+
+    References: Szegedy et al., "Rethinking the Inception architecture for computer vision", 2016; Lin et al., "Focal
+    loss for dense object detection", 2017.
 
     Args:
         label_smoothing: float in [0, 1). The target is `1 - label_smoothing` on the label plus `label_smoothing /
             labels` on every label. Defaults to 0.0.
+        focal_gamma: float >= 0. A label's share of the loss is multiplied by `(1 - probability) ** focal_gamma`.
+            Defaults to 0.0: the plain cross-entropy.
 
     Call arguments:
-        y_true: int tensor `(batch,)`, label ids.
+        y_true: int tensor `(batch,)` or `(batch, length)`, label ids; where they are negative the loss is 0.
+        y_pred: float tensor `(batch, labels)` or `(batch, length, labels)`, logits.
+    """
+
+    def __init__(
+        self, label_smoothing: float = 0.0, focal_gamma: float = 0.0, name: str = "crossentropy", **kwargs: Any
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+        self.focal_gamma = focal_gamma
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        y_true = ops.cast(ops.reshape(y_true, ops.shape(y_pred)[:-1]), "int32")  # Keras adds an axis to rank-1 targets
+        log_probabilities = ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)
+        target = ops.one_hot(ops.maximum(y_true, 0), y_pred.shape[-1])
+        target = target * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[-1]
+        if self.focal_gamma:
+            target = target * (1 - ops.exp(log_probabilities)) ** self.focal_gamma
+        return -ops.sum(target * log_probabilities, axis=-1) * ops.cast(y_true >= 0, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "label_smoothing": self.label_smoothing, "focal_gamma": self.focal_gamma}
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class WeightedBinaryCrossentropy(keras.losses.Loss):
+    """Cross-entropy between labels that are given or not and logits, in which a label that is given has a weight.
+
+    With neither smoothing nor gamma it is PyTorch's `BCEWithLogitsLoss(pos_weight=...)`; `keras.losses` weighs no
+    single labels.
+
+    Args:
+        positive_weights: list of float. The weight of each label where it is given.
+        label_smoothing: float in [0, 1). Draws targets towards a half. Defaults to 0.0.
+        focal_gamma: float >= 0. A label's loss is multiplied by `(1 - probability of what is right) ** focal_gamma`
+            (Lin et al., 2017). Defaults to 0.0.
+
+    Call arguments:
+        y_true: tensor `(batch, labels)`, 1 where a label is given, else 0.
         y_pred: float tensor `(batch, labels)`, logits.
     """
 
-    def __init__(self, label_smoothing: float = 0.0, name: str = "crossentropy", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        positive_weights: Sequence[float],
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 0.0,
+        name: str = "crossentropy",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
+        self.positive_weights = [float(weight) for weight in positive_weights]
         self.label_smoothing = label_smoothing
+        self.focal_gamma = focal_gamma
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        y_true = ops.reshape(y_true, ops.shape(y_pred)[:-1])  # Keras adds an axis to rank-1 targets
-        log_probabilities = ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)
-        target = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1])
-        target = target * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[-1]
-        return -ops.sum(target * log_probabilities, axis=-1)
+        logits, given = ops.cast(y_pred, "float32"), ops.cast(y_true, "float32")
+        target = given * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
+        weights = ops.convert_to_tensor(self.positive_weights, "float32")
+        losses = -(target * weights * ops.log_sigmoid(logits) + (1 - target) * ops.log_sigmoid(-logits))
+        if self.focal_gamma:
+            right = given * ops.sigmoid(logits) + (1 - given) * ops.sigmoid(-logits)
+            losses = losses * (1 - right) ** self.focal_gamma
+        return ops.mean(losses, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        own = ("positive_weights", "label_smoothing", "focal_gamma")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-__all__ = ["MacroF1"]
+__all__ = ["MacroF1", "MultiLabelF1", "Pearson"]
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -39,3 +39,51 @@ class MacroF1(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_labels": self.num_labels}
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class MultiLabelF1(keras.metrics.F1Score):
+    """F1 score of labels that are given or not, from logits; a label is given where its probability is a half or more.
+
+    Args:
+        num_labels: int. How many labels.
+        average: "macro" or "micro". Defaults to "macro".
+    """
+
+    def __init__(self, num_labels: int, average: str = "macro", name: str = "f1", **kwargs: Any) -> None:
+        super().__init__(average=average, threshold=0.5, name=name, **kwargs)
+        self.num_labels = num_labels
+        self._build((None, num_labels), (None, num_labels))
+        self._built = True
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        super().update_state(y_true, ops.sigmoid(ops.cast(y_pred, "float32")))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["threshold"]
+        return {**config, "num_labels": self.num_labels}
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class Pearson(keras.metrics.Metric):
+    """Pearson's correlation of numbers and predictions over all examples; 0 where one of the two does not vary.
+
+    Its state are sums, so that the result is that of all batches and replicas together (`keras.metrics` has the mean
+    of the correlations within rows).
+    """
+
+    def __init__(self, name: str = "pearson", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        # Examples; the sums of the numbers, their squares and their product.
+        self.sums = self.add_variable((6,), initializer="zeros", name="sums")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        x, y = (ops.reshape(ops.cast(values, "float32"), (-1,)) for values in (y_true, y_pred))
+        parts = [ops.ones_like(x), x, y, x * x, y * y, x * y]
+        self.sums.assign_add(ops.stack([ops.sum(part) for part in parts]))
+
+    def result(self) -> Any:
+        n, x, y, xx, yy, xy = ops.unstack(self.sums)
+        spread = ops.sqrt(ops.maximum((n * xx - x * x) * (n * yy - y * y), 0.0))
+        return ops.divide_no_nan(n * xy - x * y, spread)
