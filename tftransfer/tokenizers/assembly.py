@@ -9,10 +9,14 @@ import types
 import tensorflow as tf
 
 from tftransfer.errors import ConfigError, ExportError
+from tftransfer.row_options import RowOptions
 from tftransfer.tokenizers.fast import FastTokenizer
+from tftransfer.tokenizers.graph_layout import kept, lay_out
+from tftransfer.tokenizers.graph_spans import graph_spans, space_ideographs
+from tftransfer.tokenizers.layout import HEAD, check_options
 from tftransfer.tokenizers.twin import has_twin
 
-__all__ = ["InGraphTokenizer", "Template", "import_tensorflow_text", "longest_first"]
+__all__ = ["InGraphTokenizer", "Template", "import_tensorflow_text"]
 
 
 def import_tensorflow_text() -> types.ModuleType:
@@ -61,30 +65,21 @@ class Template:
         return sum(slot >= 0 for slot in self.slots)
 
 
-def longest_first(first: tf.Tensor, second: tf.Tensor, room: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """How many tokens each text of a pair keeps, as the Rust tokenizer's "longest_first" has it.
-
-    Args:
-        first: int tensor `[batch]`, tokens of the first texts.
-        second: int tensor `[batch]`, tokens of the second texts.
-        room: int, tokens for both.
-
-    Returns:
-        Two int tensors `[batch]`.
-    """
-    # The longer text gives way first, and has the odd token; of two equally long ones the second counts as the longer.
-    short = tf.minimum(tf.minimum(first, second), room // 2)
-    long = tf.minimum(tf.maximum(first, second), room - short)
-    swapped = first > second
-    return tf.where(swapped, long, short), tf.where(swapped, short, long)
+# What stands for a special token, and for padding, in the outputs that say where tokens are from.
+_NOWHERE = {"starts": -1, "ends": -1, "texts": -1, "word_starts": 0}
 
 
 class InGraphTokenizer(tf.Module):
     """A tokenizer made of TensorFlow ops; a subclass says in `pieces` how a text becomes ids.
 
     Calling it takes raw strings `[batch]` (and as many second texts, if `pair`) and returns int32 `input_ids`,
-    `attention_mask` (1 token, 0 padding) and `token_type_ids`, each `[batch, longest row of the batch]`. Bytes that are
+    `attention_mask` (1 token, 0 padding) and `token_type_ids`, each `[rows, longest row of the batch]`. Bytes that are
     not UTF-8 count as U+FFFD. Anything but a vector of strings is an InvalidArgumentError, also inside a server.
+
+    There is a row for each text, or with windows one or more: then `examples`, int32 `[rows]`, says which text each row
+    is of. With `options.offsets` there are also `starts` and `ends` (the characters of each token in its text), `texts`
+    (0 for the first text of a row, 1 for the second) and `word_starts` (1 if a word begins with the token), each int32
+    of the shape of `input_ids`; special tokens and padding have -1, -1, -1 and 0. `Encoded` has the details.
 
     `tokenize` is the same as a `tf.function`, which a SavedModel keeps.
 
@@ -92,67 +87,91 @@ class InGraphTokenizer(tf.Module):
         tokenizer: `FastTokenizer` to equal.
         max_length: int, in tokens, special tokens included.
         pair: bool. Whether each row has two texts. Defaults to `False`.
+        options: `RowOptions`. Defaults to those: a row a text, without its end if it is too long.
 
     Raises:
-        ConfigError: `max_length` leaves no room beside the special tokens.
+        ConfigError: `max_length` leaves no room beside the special tokens, or the options make no sense.
         ExportError: The tokenizer has no exact twin.
     """
 
-    def __init__(self, tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> None:
+    def __init__(
+        self, tokenizer: FastTokenizer, max_length: int, pair: bool = False, options: RowOptions = HEAD
+    ) -> None:
         super().__init__()
+        check_options(options)
         tokenizer.check_max_length(max_length, pair)
         if reason := has_twin(tokenizer):
             raise ExportError(reason)
         self._pad_token_id = tokenizer.pad_token_id
         self._template = Template.ask(tokenizer, pair)
         self._room = max_length - self._template.special
+        self._options = options
         # TF Serving does not check the rank of its input, so the graph takes any and refuses.
         strings = [tf.TensorSpec(None, tf.string)] * (1 + pair)
-        self.tokenize = tf.function(self._tokenize_pair if pair else self._tokenize, strings, autograph=False)
+        self.tokenize = tf.function(self._tokenize, strings, autograph=False)
         self._pair = pair
 
     def pieces(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Turns valid UTF-8 strings `[batch]` into int32 ids `[batch, (tokens)]`, without special tokens."""
         raise NotImplementedError
 
+    def pieces_with_offsets(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """Returns ids like `pieces`, and of each token the first character and the one after the last, in `text`.
+
+        White space around a token may be part of it or not.
+        """
+        raise NotImplementedError
+
     def __call__(self, text: tf.Tensor, text_pair: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Turns raw strings `[batch]` into the three inputs of a backbone, each int32 `[batch, length]`."""
+        """Turns raw strings `[batch]` into the inputs of a backbone, each int32 `[rows, length]`."""
         if self._pair != (text_pair is not None):
             raise ConfigError(f"Expected {'two texts' if self._pair else 'one text'} a row, as at construction.")
         return self.tokenize(text, text_pair) if self._pair else self.tokenize(text)
 
-    def _tokenize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids = self._ids(tf.ensure_shape(text, [None]))
-        return self._assemble([_keep(ids, tf.minimum(ids.row_lengths(), self._room))])
+    def _tokenize(self, *columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        columns = tuple(tf.ensure_shape(text, [None]) for text in columns)
+        if len(columns) == 2:
+            sizes = map(tf.size, columns)
+            tf.debugging.assert_equal(*sizes, "Expected as many second texts as first texts.")
+        texts = [self._tokens(text, number) for number, text in enumerate(columns)]
+        layout = lay_out([text["ids"].row_lengths() for text in texts], self._room, self._options)
+        taken = []
+        for text, slices in zip(texts, layout.slices, strict=True):
+            places = kept(text["ids"], slices, layout.examples)
+            taken.append({k: places.with_values(tf.gather(v.values, places.values)) for k, v in text.items()})
+        outputs = self._assemble(taken)
+        if layout.examples is not None:
+            outputs["examples"] = tf.cast(layout.examples, tf.int32)
+        return outputs
 
-    def _tokenize_pair(self, text: tf.Tensor, text_pair: tf.Tensor) -> dict[str, tf.Tensor]:
-        text, text_pair = tf.ensure_shape(text, [None]), tf.ensure_shape(text_pair, [None])
-        tf.debugging.assert_equal(tf.size(text), tf.size(text_pair), "Expected as many second texts as first texts.")
-        first, second = self._ids(text), self._ids(text_pair)
-        kept = longest_first(first.row_lengths(), second.row_lengths(), self._room)
-        return self._assemble([_keep(first, kept[0]), _keep(second, kept[1])])
-
-    def _ids(self, text: tf.Tensor) -> tf.RaggedTensor:
+    def _tokens(self, text: tf.Tensor, number: int) -> dict[str, tf.RaggedTensor]:
+        """Everything that the options ask of the tokens of a text, int32 `[batch, (tokens)]` each."""
         # The tokenizer's ops do not check their input; valid text passes unchanged, NUL and non-characters included.
-        return self.pieces(tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace"))
+        text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
+        spaced = space_ideographs(text) if self._options.space_cjk else text
+        if not self._options.offsets:
+            return {"ids": self.pieces(spaced)}
+        ids, starts, ends = self.pieces_with_offsets(spaced)
+        starts, ends, word_starts = graph_spans(text, starts, ends, self._options.space_cjk)
+        texts = tf.zeros_like(starts) + number
+        return {"ids": ids, "starts": starts, "ends": ends, "texts": texts, "word_starts": word_starts}
 
-    def _assemble(self, texts: list[tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-        column = tf.zeros([texts[0].nrows(), 1], tf.int32)
-        parts = [texts[-1 - slot] if slot < 0 else column + slot for slot in self._template.slots]
+    def _assemble(self, texts: list[dict[str, tf.RaggedTensor]]) -> dict[str, tf.Tensor]:
+        """Puts special tokens around the tokens of each row, and padding behind it."""
+        template = self._template
+        column = tf.zeros([texts[0]["ids"].nrows(), 1], tf.int32)
+        parts = [texts[-1 - slot]["ids"] if slot < 0 else column + slot for slot in template.slots]
         ids = tf.concat(parts, axis=1)
-        lengths = ids.row_lengths()
         input_ids = ids.to_tensor(self._pad_token_id)
-        mask = tf.sequence_mask(lengths, tf.shape(input_ids)[1], tf.int32)
-        if len(set(self._template.type_ids)) == 1:
-            types = mask * self._template.type_ids[0]
+        mask = tf.sequence_mask(ids.row_lengths(), tf.shape(input_ids)[1], tf.int32)
+        if len(set(template.type_ids)) == 1:
+            types = mask * template.type_ids[0]
         else:
-            filled = [tf.zeros_like(part) + kind for part, kind in zip(parts, self._template.type_ids, strict=True)]
+            filled = [tf.zeros_like(part) + kind for part, kind in zip(parts, template.type_ids, strict=True)]
             types = tf.concat(filled, axis=1).to_tensor(0)
-        return {"input_ids": input_ids, "attention_mask": mask, "token_type_ids": types}
-
-
-def _keep(ids: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
-    """The first `lengths[i]` tokens of each row i."""
-    positions = tf.ragged.range(ids.row_lengths()).values
-    kept = positions < tf.gather(lengths, ids.value_rowids())
-    return tf.RaggedTensor.from_row_lengths(tf.boolean_mask(ids.values, kept), lengths, validate=False)
+        outputs = {"input_ids": input_ids, "attention_mask": mask, "token_type_ids": types}
+        for name in set(texts[0]) - {"ids"}:
+            empty = _NOWHERE[name]
+            parts = [texts[-1 - slot][name] if slot < 0 else column + empty for slot in template.slots]
+            outputs[name] = tf.concat(parts, axis=1).to_tensor(empty)
+        return outputs

@@ -7,9 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from tftransfer.row_options import RowOptions
 from tftransfer.tokenizers.assembly import InGraphTokenizer, import_tensorflow_text
 from tftransfer.tokenizers.character_classes import SEPARATOR, gpt2_splits
 from tftransfer.tokenizers.fast import FastTokenizer
+from tftransfer.tokenizers.layout import HEAD
 from tftransfer.tokenizers.normalizer_steps import normalizer_steps
 from tftransfer.tokenizers.sentencepiece_model import (
     BPE,
@@ -40,6 +42,7 @@ class InGraphByteLevel(InGraphTokenizer):
         tokenizer: `FastTokenizer` with a BPE model and a ByteLevel pre-tokenizer.
         max_length: int, in tokens, special tokens included.
         pair: bool. Whether each row has two texts. Defaults to `False`.
+        options: `RowOptions`. Defaults to those: a row a text, without its end if it is too long.
 
     Raises:
         ExportError: The tokenizer does something that has no exact twin here.
@@ -51,8 +54,10 @@ class InGraphByteLevel(InGraphTokenizer):
     <tf.Tensor: shape=(1, 4), dtype=int32, numpy=array([[    0, 31414,   232,     2]], dtype=int32)>
     """
 
-    def __init__(self, tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> None:
-        super().__init__(tokenizer, max_length, pair)
+    def __init__(
+        self, tokenizer: FastTokenizer, max_length: int, pair: bool = False, options: RowOptions = HEAD
+    ) -> None:
+        super().__init__(tokenizer, max_length, pair, options)
         content = json.loads(tokenizer.to_json())
         self._prefix = part_of(content, "pre_tokenizer", "ByteLevel")["add_prefix_space"]
         self._steps = list(normalizer_steps(content))

@@ -12,7 +12,7 @@ import tokenizers
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.row_options import RowOptions
 from tftransfer.tokenizers.encoded import Encoded, join
-from tftransfer.tokenizers.layout import check_options, rows_of
+from tftransfer.tokenizers.layout import HEAD, check_options, rows_of
 from tftransfer.tokenizers.reading import read_mask_token_id, read_pad_token_id, read_tokenizer
 from tftransfer.tokenizers.spans import space_ideographs, spans
 
@@ -21,7 +21,6 @@ __all__ = ["FastTokenizer"]
 # Rows a call to Rust: enough to keep all its threads busy, few enough that the encodings of a whole corpus never sit in
 # memory as objects at once.
 _ROWS = 4096
-_HEAD = RowOptions()
 
 
 class FastTokenizer:
@@ -113,7 +112,7 @@ class FastTokenizer:
         text_pairs: Sequence[str] | None = None,
         *,
         max_length: int,
-        options: RowOptions = _HEAD,
+        options: RowOptions = HEAD,
     ) -> Encoded:
         """Tokenizes many texts, or pairs of texts, adding the special tokens and no padding.
 

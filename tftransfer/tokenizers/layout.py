@@ -8,8 +8,10 @@ import numpy as np
 from tftransfer.errors import ConfigError
 from tftransfer.row_options import RowOptions
 
-__all__ = ["Slice", "check_options", "longest_first", "rows_of"]
+__all__ = ["HEAD", "Slice", "check_options", "longest_first", "rows_of"]
 
+# The default: long texts lose their ends, and no token says where it is from.
+HEAD = RowOptions()
 # The tokens from the first number up to the second, without it.
 Slice = tuple[int, int]
 

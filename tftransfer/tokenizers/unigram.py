@@ -6,9 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from tftransfer.row_options import RowOptions
 from tftransfer.tokenizers.assembly import InGraphTokenizer, import_tensorflow_text
 from tftransfer.tokenizers.character_classes import white_space
 from tftransfer.tokenizers.fast import FastTokenizer
+from tftransfer.tokenizers.layout import HEAD
 from tftransfer.tokenizers.normalizer_steps import Replace, normalizer_steps
 from tftransfer.tokenizers.sentencepiece_model import CONTROL, NORMAL, UNIGRAM, UNKNOWN, sentencepiece_model
 from tftransfer.tokenizers.twin import part_of, parts_of
@@ -35,6 +37,7 @@ class InGraphUnigram(InGraphTokenizer):
         tokenizer: `FastTokenizer` with a Unigram model and a Metaspace pre-tokenizer.
         max_length: int, in tokens, special tokens included.
         pair: bool. Whether each row has two texts. Defaults to `False`.
+        options: `RowOptions`. Defaults to those: a row a text, without its end if it is too long.
 
     Raises:
         ExportError: The tokenizer does something that has no exact twin here.
@@ -46,8 +49,10 @@ class InGraphUnigram(InGraphTokenizer):
     <tf.Tensor: shape=(1, 5), dtype=int32, numpy=array([[    0, 35378,  8999,    38,     2]], dtype=int32)>
     """
 
-    def __init__(self, tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> None:
-        super().__init__(tokenizer, max_length, pair)
+    def __init__(
+        self, tokenizer: FastTokenizer, max_length: int, pair: bool = False, options: RowOptions = HEAD
+    ) -> None:
+        super().__init__(tokenizer, max_length, pair, options)
         content = json.loads(tokenizer.to_json())
         self._steps = [*normalizer_steps(content), *_cuts(content)]
         metaspace = part_of(content, "pre_tokenizer", "Metaspace")

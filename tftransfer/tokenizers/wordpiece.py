@@ -5,8 +5,10 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from tftransfer.row_options import RowOptions
 from tftransfer.tokenizers.assembly import InGraphTokenizer, import_tensorflow_text
 from tftransfer.tokenizers.fast import FastTokenizer
+from tftransfer.tokenizers.layout import HEAD
 from tftransfer.tokenizers.normalizer_table import normalizer_table
 
 __all__ = ["InGraphWordPiece"]
@@ -22,6 +24,7 @@ class InGraphWordPiece(InGraphTokenizer):
         tokenizer: `FastTokenizer` with a WordPiece model, a BertNormalizer and a BertPreTokenizer.
         max_length: int, in tokens, special tokens included.
         pair: bool. Whether each row has two texts. Defaults to `False`.
+        options: `RowOptions`. Defaults to those: a row a text, without its end if it is too long.
 
     Raises:
         ExportError: The tokenizer does something that has no exact twin here.
@@ -33,8 +36,10 @@ class InGraphWordPiece(InGraphTokenizer):
     <tf.Tensor: shape=(1, 4), dtype=int32, numpy=array([[ 101, 7592, 2088,  102]], dtype=int32)>
     """
 
-    def __init__(self, tokenizer: FastTokenizer, max_length: int, pair: bool = False) -> None:
-        super().__init__(tokenizer, max_length, pair)
+    def __init__(
+        self, tokenizer: FastTokenizer, max_length: int, pair: bool = False, options: RowOptions = HEAD
+    ) -> None:
+        super().__init__(tokenizer, max_length, pair, options)
         model = json.loads(tokenizer.to_json())["model"]
         text = import_tensorflow_text()
         # Held as tensors: a list of a million ints in the graph's definition would be slow to build and to save.
