@@ -115,6 +115,19 @@ class InGraphTokenizer(tf.Module):
         """Turns valid UTF-8 strings `[batch]` into int32 ids `[batch, (tokens)]`, without special tokens."""
         raise NotImplementedError
 
+    def pieces_with_offsets(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """Does what `pieces` does, and says of each token which characters of its text it is of.
+
+        Args:
+            text: string tensor `[batch]`, valid UTF-8.
+
+        Returns:
+            Three ragged int32 tensors `[batch, (tokens)]`: the ids, and of each token the start and the end of its
+            range, in characters (code points, the indices of a Python str); the end is not in it. The ranges are those
+            of the Rust tokenizer, less white space at their ends; a token of nothing but white space keeps its range.
+        """
+        raise NotImplementedError
+
     def __call__(self, text: tf.Tensor, text_pair: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Turns raw strings `[batch]` into the three inputs of a backbone, each int32 `[batch, length]`."""
         if self._pair != (text_pair is not None):
