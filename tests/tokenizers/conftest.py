@@ -95,6 +95,15 @@ def full_vocabulary() -> Callable[[str], list[str]]:
     return read
 
 
+@pytest.fixture(scope="session")
+def real_lines() -> list[str]:
+    """English and Chinese news."""
+    paths = [DATA / corpus / "dev.tsv" for corpus in ("ag_news", "thucnews")]
+    if not all(path.is_file() for path in paths):
+        pytest.skip("the corpora are not beside the repository")
+    return [line for path in paths for line in path.read_text(encoding="utf-8").split("\n")[1:1001]]
+
+
 @pytest.fixture
 def older_form(tmp_path: Path) -> Callable[..., FastTokenizer]:
     """Reads a checkpoint directory made of a full vocabulary in one of the older forms."""

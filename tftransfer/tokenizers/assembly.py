@@ -116,9 +116,15 @@ class InGraphTokenizer(tf.Module):
         raise NotImplementedError
 
     def pieces_with_offsets(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
-        """Returns ids like `pieces`, and of each token the first character and the one after the last, in `text`.
+        """Does what `pieces` does, and says of each token which characters of its text it is of.
 
-        White space around a token may be part of it or not.
+        Args:
+            text: string tensor `[batch]`, valid UTF-8.
+
+        Returns:
+            Three ragged int32 tensors `[batch, (tokens)]`: the ids, and of each token the start and the end of its
+            range, in characters (code points, the indices of a Python str); the end is not in it. The ranges are those
+            of the Rust tokenizer, less white space at their ends; a token of nothing but white space keeps its range.
         """
         raise NotImplementedError
 

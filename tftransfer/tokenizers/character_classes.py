@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import tokenizers
 
-__all__ = ["SEPARATOR", "character_class", "gpt2_splits", "white_space"]
+__all__ = ["SEPARATOR", "character_class", "gpt2_splits", "white_space", "white_space_points"]
 
 # A non-character that stands between words; the caller sees to it that no text holds one.
 SEPARATOR = "\U0010fffe"
@@ -69,11 +69,16 @@ def character_class(points: Iterable[int]) -> str:
     return _class([(ord(part[0]), ord(part[-1])) for part in _without_gaps(run)])
 
 
-@functools.cache
 def white_space() -> str:
     """Returns the inside of an RE2 character class: what Rust calls white space."""
+    return character_class(white_space_points())
+
+
+@functools.cache
+def white_space_points() -> tuple[int, ...]:
+    """Returns the code points that Rust calls white space."""
     split = tokenizers.pre_tokenizers.WhitespaceSplit()
-    return character_class(p for p in range(0x10000) if not 0xD800 <= p < 0xE000 and _cuts(split, chr(p)))
+    return tuple(p for p in range(0x10000) if not 0xD800 <= p < 0xE000 and _cuts(split, chr(p)))
 
 
 def _cuts(split: tokenizers.pre_tokenizers.PreTokenizer, char: str) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftransfer.row_options import RowOptions
+from tftransfer.tokenizers.alignment import Aligned, Words, offsets_of
 from tftransfer.tokenizers.assembly import InGraphTokenizer, import_tensorflow_text
 from tftransfer.tokenizers.fast import FastTokenizer
 from tftransfer.tokenizers.layout import HEAD
@@ -60,10 +61,27 @@ class InGraphWordPiece(InGraphTokenizer):
         """Turns valid UTF-8 strings `[batch]` into int32 ids `[batch, (tokens)]`, without special tokens."""
         split = tf.strings.split(self._normalizer.normalize(text), " ")
         words = tf.ragged.boolean_mask(split, split != "")
+        return self._wordpiece.tokenize(words.with_values(self._short(words.values))).merge_dims(1, 2)
+
+    def pieces_with_offsets(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """Turns valid UTF-8 strings `[batch]` into ids and the characters they are of; see `InGraphTokenizer`.
+
+        Exact but for words with combining marks that survive the stripping of accents and are sorted by it: such words
+        are unknown, and Rust has them end at the mark that stood where the last one came to stand.
+        """
+        normalized, offsets = self._normalizer.normalize_with_offsets(text)
+        aligned = Aligned.of(text).moved(normalized, offsets[:, :-1])
+        words, starts = Words.between_spaces(aligned.text)
+        ids, within, _ = self._wordpiece.tokenize_with_offsets(self._short(words.values))
+        first, last = Words(words, starts).bounds(within)
+        ids = words.with_values(ids).merge_dims(1, 2)
+        return ids, *offsets_of(text, ids, tf.gather(aligned.source, first), tf.gather(aligned.source, last))
+
+    def _short(self, words: tf.Tensor) -> tf.Tensor:
+        """Puts the unknown token in the place of words `[words]` that are too long."""
         # Rust counts characters, the op bytes; so the op's own limit is out of reach and the rule is applied here.
-        too_long = tf.strings.length(words.values, "UTF8_CHAR") > self._longest_word
-        words = words.with_values(tf.where(too_long, self._unknown, words.values))
-        return self._wordpiece.tokenize(words).merge_dims(1, 2)
+        too_long = tf.strings.length(words, "UTF8_CHAR") > self._longest_word
+        return tf.where(too_long, self._unknown, words)
 
 
 def _vocabulary(ids: dict[str, int]) -> list[str]:
