@@ -12,7 +12,7 @@ import tftransfer
 PACKAGE = Path(tftransfer.__file__).parent
 # From the ground up; a module imports only from lower floors and from its own room. Rooms of one floor are strangers.
 FLOORS = [
-    {"errors", "registry", "activations", "config", "row_options", "yaml_file", "atomic"},
+    {"errors", "registry", "activations", "config", "row_options", "tags", "yaml_file", "atomic"},
     {"tokenizers", "data", "backbones", "tasks", "strategies", "evaluation"},
     {"pretrained_head"},
     {"model", "pretrained_model", "training", "export", "weights", "run_directory", "splits"},
