@@ -133,8 +133,11 @@ def predict(
     """
     block = config.load(RunDirectory.open(run).config).data.train
     name = format or infer_format(path)
-    wanted = {} if name == "lines" else {k: v for k, v in _columns(block).items() if k in ("text", "text_pair")}
-    examples, _ = read_file({**wanted, "path": str(path), "format": name, "label": None}, "error")
+    known = registry.sources.options(name)  # the file may be of another format than the training data
+    # A blank line would have no answer, and those behind it would be matched with the wrong lines.
+    options = {**_columns(block), "skip_blank": False}
+    wanted = {option: value for option, value in options.items() if option in known}
+    examples, _ = read_file({**wanted, "path": str(path), "format": name}, "error", answers=False)
     model = load(run)
     for start in range(0, len(examples), 32 * batch_size):
         part = examples.take(np.arange(start, min(start + 32 * batch_size, len(examples))))

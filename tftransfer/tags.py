@@ -136,7 +136,12 @@ def closest(sequences: Sequence[Sequence[str]]) -> str:
 
     Where several are followed by all, they say the same spans.
     """
-    return min(SCHEMES, key=lambda scheme: len(violations(sequences, scheme)))
+    counts: dict[str, int] = {}
+    for scheme in SCHEMES:
+        counts[scheme] = len(violations(sequences, scheme))
+        if not counts[scheme]:
+            break
+    return min(counts, key=lambda scheme: counts[scheme])
 
 
 def guess(sequences: Sequence[Sequence[str]]) -> str:
