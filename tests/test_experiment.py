@@ -15,7 +15,7 @@ import transformers
 import tftransfer
 from tftransfer import config, experiment, yaml_file
 from tftransfer.cli import main
-from tftransfer.errors import RunDirectoryError
+from tftransfer.errors import DataError, RunDirectoryError
 from tftransfer.run_directory import RunDirectory
 
 TEXTS = {"refund": ["please refund my money", "return and refund", "i want my money back"], "late": ["parcel is late"]}
@@ -91,6 +91,9 @@ def test_predict_keeps_the_order_and_needs_no_labels(run: Path, tmp_path: Path) 
         assert answer["label"] == expected["label"]
         assert answer["score"] == pytest.approx(expected["score"], abs=1e-6)
     assert [a["label"] for a in experiment.predict(run, tmp_path / "in.tsv")] == [a["label"] for a in from_lines]
+    (tmp_path / "gap.txt").write_text("one\n\nthree\n")
+    with pytest.raises(DataError, match=r"gap.txt:2: empty text"):
+        next(iter(experiment.predict(run, tmp_path / "gap.txt")))
 
 
 def test_the_savedmodel_answers_like_the_model_in_a_fresh_process(run: Path, tmp_path: Path) -> None:

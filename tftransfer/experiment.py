@@ -17,7 +17,6 @@ from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.data.quarantine import write_quarantine
 from tftransfer.data.read import infer_format
-from tftransfer.data.source import Source, read_source
 from tftransfer.errors import ExportError, RunDirectoryError
 from tftransfer.evaluation import plots
 from tftransfer.evaluation.tables import table
@@ -135,24 +134,20 @@ def predict(
         format: str. A data format. Defaults to None: by the file's name.
         batch_size: int. Texts at a time. Defaults to 32.
     """
-    source = _unanswered(config.load(RunDirectory.open(run).config).data, Path(path), format)
-    examples, _ = read_source(source)
+    data = config.load(RunDirectory.open(run).config).data
+    block = data.train or data.test or {}
+    name = format or _format_of(path, block)
+    known = registry.sources.options(name)  # the file may be of another format than the training data
+    # A blank line would have no answer, and those behind it would be matched with the wrong lines.
+    options = {**_columns(block), "skip_blank": False}
+    wanted = {option: value for option, value in options.items() if option in known}
+    examples, _ = read_file({**wanted, "path": str(path), "format": name}, "error", answers=False)
     model = load(run)
     for start in range(0, len(examples), 32 * batch_size):
         part = examples.take(np.arange(start, min(start + 32 * batch_size, len(examples))))
         answers = model.task.decode(model.predict_scores(part, batch_size), part.columns)
         for row, answer in enumerate(answers):
             yield {**{role: values[row] for role, values in part.columns.items()}, **answer}
-
-
-def _unanswered(data: config.Data, path: Path, format: str | None) -> Source:
-    """Returns a file to predict, read as the run's data is, but for its answers."""
-    block = data.train or data.test or {}
-    name, usual = format or _format_of(path, block), _format_of(block["path"], block)
-    known = {field.name for field in dataclasses.fields(registry.sources.get(name))}
-    kept = known if name == usual else known & {"text", "text_pair"} if name != "lines" else set()
-    options = {key: value for key, value in _columns(block).items() if key in kept}
-    return registry.sources.build(name, {**options, "path": str(path)}).without_answers()
 
 
 def _format_of(path: str | Path, block: dict[str, Any]) -> str:

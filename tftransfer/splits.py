@@ -28,16 +28,17 @@ class Splits:
     bad_rows: list[tuple[str, BadRow]]
 
 
-def read_file(block: dict[str, Any], on_bad_rows: Any) -> tuple[Examples, list[BadRow]]:
+def read_file(block: dict[str, Any], on_bad_rows: Any, *, answers: bool = True) -> tuple[Examples, list[BadRow]]:
     """Returns the examples of a data block of the config, and its bad rows.
 
     Args:
         block: dict. `path`, `format` (default: by the name) and the options of the format.
         on_bad_rows: "error" or "skip".
+        answers: bool. Whether the rows need their answers, such as labels. Defaults to True.
     """
     name = block.get("format") or infer_format(block["path"])
     source = registry.sources.build(name, {k: v for k, v in block.items() if k != "format"})
-    return read_source(source, on_bad_rows=on_bad_rows)
+    return read_source(source if answers else source.without_answers(), on_bad_rows=on_bad_rows)
 
 
 def read_splits(data: config.Data) -> Splits:

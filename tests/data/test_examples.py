@@ -3,6 +3,7 @@
 import collections
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,3 +126,36 @@ def test_fingerprint_tells_contents_apart() -> None:
         {"text": ["ab", "c"], "label": ["", ""]},
     ]
     assert len({Examples(c, "x", np.arange(2)).fingerprint for c in columns}) == len(columns)
+
+
+def test_the_fingerprint_of_strings_stays_what_runs_have_recorded() -> None:
+    kept = "5d6c840cb715dcfe2bdba120c376f911d28727275f3d6524355eb9b5f575d4a7"
+    assert Examples({"text": ["é", "b"], "label": ["x", "y"]}, "a.tsv", np.array([2, 3])).fingerprint == kept
+
+
+def test_fingerprint_of_lists() -> None:
+    values: list[list[Any]] = [
+        [[(0, 1, "PER")], []],
+        [[], [(0, 1, "PER")]],
+        [[(0, 1, "LOC")], []],
+        [[(0, 2, "PER")], []],
+        ['[[0, 1, "PER"]]', "[]"],
+    ]
+    prints = [Examples({"spans": column}, "x", np.arange(2)).fingerprint for column in values]
+    assert len(set(prints)) == len(values)
+    as_lists = Examples({"spans": [[[0, 1, "PER"]], []]}, "x", np.arange(2))
+    assert as_lists.fingerprint == prints[0]  # what JSON makes of it
+
+
+def test_lists_of_labels() -> None:
+    several = Examples({"text": list("abcd"), "label": [["y", "x"], [], ["z"], ["y"]]}, "x.jsonl", np.arange(4) + 1)
+    assert several.labels == ["x", "y", "z"]
+    first, second = several.split(0.5)
+    assert sorted(first.columns["text"] + second.columns["text"]) == list("abcd")
+    assert [len(first), len(second)] == [2, 2]
+    assert several.take([2]).columns["label"] == [["z"]]
+
+
+def test_strings_and_lists_in_one_column_are_refused() -> None:
+    with pytest.raises(DataError, match=r"all rows of 'label', or lists in all; found a string at a:2, none at a:1"):
+        Examples({"label": [["x"], "y", ["z"], "x"]}, "a", np.arange(4) + 1)

@@ -54,7 +54,14 @@ def test_a_label_may_be_a_number_and_stays_as_written(tmp_path: Path, written: s
     [
         ('{"text": "a", "label": true}', "expected a string or a number for label, found a boolean"),
         ('{"text": "a", "label": null}', "expected a string or a number for label, found null"),
-        ('{"text": "a", "label": ["x"]}', "expected a string or a number for label, found a list"),
+        ('{"text": "a", "label": ["x", ["y"]]}', "expected a string or a number for each label, found a list"),
+        ('{"text": "a", "label": ["x", " "]}', "empty label 2 of 2"),
+        ('{"text": "a", "label": ["\\u0000", "x"]}', "NUL character in label 1 of 2"),
+        (
+            '{"text": "a", "label": ["x", "\\ud83d"]}',
+            "half of a surrogate pair in each label, which is no Unicode text",
+        ),
+        ('{"text": "a", "label": ["1", "x ", 1]}', "a label appears twice in ['1', 'x', '1']"),
         ('{"text": "a", "label": {"x": 1}}', "expected a string or a number for label, found an object"),
         ('{"text": "a", "label": NaN}', "not JSON: NaN"),
         ('{"text": "a", "label": " "}', "empty label"),
@@ -82,12 +89,45 @@ def test_bad_rows(tmp_path: Path, line: str | bytes, reason: str) -> None:
     assert (bad.line, bad.reason) == (2, reason)
 
 
-def test_a_file_that_is_one_json_array(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    path.write_text('[\n  {"text": "a", "label": "x"}\n]\n')
-    with pytest.raises(DataError, match=r"a.json:1: not JSON: .*an array over several lines is not read"):
-        read_source(JsonLines(str(path)))
+def test_several_labels_or_none(tmp_path: Path) -> None:
+    lines = ('{"text": "a", "label": ["y", " x"]}', '{"text": "b", "label": []}', '{"text": "c", "label": [1.50]}')
+    found = rows(tmp_path, *lines)
+    assert [row.values["label"] for row in found if isinstance(row, Row)] == [["y", "x"], [], ["1.50"]]
+    examples, _ = read_source(JsonLines(str(tmp_path / "a.jsonl")))
+    assert examples.labels == ["1.50", "x", "y"]
+
+
+def test_one_label_in_some_rows_and_a_list_in_others(tmp_path: Path) -> None:
+    rows(tmp_path, '{"text": "a", "label": "x"}', "", '{"text": "b", "label": ["x"]}')
+    with pytest.raises(DataError, match=r"or lists in all; found a string at .*a.jsonl:1, none at .*a.jsonl:3"):
+        read_source(JsonLines(str(tmp_path / "a.jsonl")))
+
+
+def test_triplets(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"q": "a", "good": "b", "bad": "c"}\n{"q": "a", "good": "b", "bad": " "}\n')
+    source = JsonLines(str(path), text="q", text_pair="good", text_negative="bad", label=None)
+    assert list(source.rows()) == [
+        Row(1, {"text": "a", "text_pair": "b", "text_negative": "c"}),
+        BadRow(2, "empty text_negative", '{"q": "a", "good": "b", "bad": " "}\n'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[\n  {"text": "a", "label": "x"}\n]\n', r"a.json:1: not JSON: .*JSON over several lines is not read"),
+        ('{\n  "version": "1.1",\n  "data": []\n}\n', r"a.json:1: not JSON: .*for SQuAD's JSON set format: squad"),
+        ('{"version": "1.1", "data": []}', r"no key 'text'.*; this looks like SQuAD's JSON, which format: squad reads"),
+        ('{"data": [' + 10_000_000 * " " + "]}", r"longer than 10,000,000 bytes; this looks like SQuAD's JSON"),
+    ],
+)
+def test_json_that_is_not_lines(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_source(JsonLines(str(tmp_path / "a.json")))
 
 
 def test_without_a_label(tmp_path: Path) -> None:
     assert rows(tmp_path, '{"text": "a", "label": null}', label=None) == [Row(1, {"text": "a"})]
+    assert list(JsonLines(str(tmp_path / "a.jsonl")).without_answers().rows()) == [Row(1, {"text": "a"})]

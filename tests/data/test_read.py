@@ -14,11 +14,9 @@ from tftransfer.data import read
 from tftransfer.data.read import infer_format
 from tftransfer.errors import ConfigError, DataError
 
-CORPORA = Path(__file__).parents[2].parent / "shared" / "data"
 TSV = "text\tlabel\ngood\tx\nbad\ty\n"
 
 
-@pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not there")
 @pytest.mark.parametrize(
     ("name", "labels", "counts"),
     [
@@ -30,17 +28,16 @@ TSV = "text\tlabel\ngood\tx\nbad\ty\n"
         ("trec/test.tsv", "ABBR DESC ENTY HUM LOC NUM", [9, 138, 94, 65, 81, 113]),
     ],
 )
-def test_real_corpora(name: str, labels: str, counts: list[int]) -> None:
-    examples = read(CORPORA / name)
+def test_real_corpora(corpora: Path, name: str, labels: str, counts: list[int]) -> None:
+    examples = read(corpora / name)
     assert examples.labels == labels.split()
     found = collections.Counter(examples.columns["label"])
     assert [found[label] for label in examples.labels] == counts
     assert examples.lines.tolist() == list(range(2, sum(counts) + 2))
 
 
-@pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not there")
-def test_another_column_of_a_real_corpus() -> None:
-    assert len(read(CORPORA / "trec" / "train.tsv", label="fine_label").labels) > 40
+def test_another_column_of_a_real_corpus(corpora: Path) -> None:
+    assert len(read(corpora / "trec" / "train.tsv", label="fine_label").labels) > 40
 
 
 @pytest.mark.parametrize(
@@ -53,6 +50,10 @@ def test_another_column_of_a_real_corpus() -> None:
         ("folder.csv/a.json", "jsonl"),
         ("a.ndjson", "jsonl"),
         ("a.txt.gz", "lines"),
+        ("a.conll", "conll"),
+        ("a.bmes.gz", "conll"),
+        ("a.bio", "conll"),
+        ("a.iob", "conll"),
     ],
 )
 def test_infer_format(name: str, known: str) -> None:
@@ -62,7 +63,7 @@ def test_infer_format(name: str, known: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "a.gz", "a.parquet", ".csv"])
 def test_a_name_that_tells_no_format(name: str) -> None:
-    with pytest.raises(DataError, match=r"the name tells no format.*\.csv \(csv\).*csv, jsonl, lines, tsv"):
+    with pytest.raises(DataError, match=r"the name tells no format.*\.csv \(csv\).*conll, csv, jsonl, lines, .*tsv"):
         infer_format(name)
     with pytest.raises(DataError, match=r"Did you mean '.jsonl'"):
         infer_format("a.jsnl")
@@ -87,7 +88,7 @@ def test_plain_text_needs_no_label_option(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     assert read(tmp_path / "a.txt").columns == {"text": ["one", "two"]}
     assert read(tmp_path / "a.txt", label=None).columns == {"text": ["one", "two"]}
-    with pytest.raises(ConfigError, match=r"'lines' has no label"):
+    with pytest.raises(ConfigError, match=r"label: unknown option of 'lines'"):
         read(tmp_path / "a.txt", label="stars")
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from tftransfer import registry
+from tftransfer.data.columns import Columns
 from tftransfer.data.csv_records import Record, csv_records
-from tftransfer.data.source import BadRow, Row, Source, checked
+from tftransfer.data.source import BadRow, Row, checked
 from tftransfer.data.textfile import read_lines, without_end
 from tftransfer.errors import DataError
 
@@ -18,7 +19,7 @@ _SHOWN = 30  # columns in a message
 
 
 @dataclasses.dataclass(frozen=True)
-class Delimited(Source):
+class Delimited(Columns):
     """A table whose first line names the columns."""
 
     @abc.abstractmethod

@@ -3,7 +3,9 @@
 import collections
 import dataclasses
 import hashlib
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,15 +16,25 @@ __all__ = ["Examples"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """Columns of strings of equal length, and where each row stands in its file.
+    """Columns of equal length, and where each row stands in its file.
+
+    A column holds strings in all its rows, or lists in all of them:
+
+    - "text", "text_pair", "text_negative": strings.
+    - "label": strings, or lists of strings where a text may have several.
+    - "words": lists of (start, end), the tokens that the file itself cuts "text" into.
+    - "spans": lists of (start, end, label), in their order and apart from one another.
+    - "answers": lists of (answer, start) in "text_pair", empty where it has none; "id": the question's name, a string.
+
+    Places are in characters (code points) from 0, and an end is behind the last character.
 
     Args:
-        columns: dict of role to list[str]. One value a row; roles are names such as "text", "text_pair" and "label".
+        columns: dict of role to list. One value a row.
         path: str. The file that the rows came from.
         lines: int array (rows,). The line of each row in that file, counted from 1.
 
     Raises:
-        DataError: if the columns and `lines` are not equally long.
+        DataError: if the columns and `lines` are not equally long, or a column mixes strings with lists.
 
     Example:
 
@@ -31,7 +43,7 @@ class Examples:
         assert examples.where(1) == "reviews.csv:3"
     """
 
-    columns: dict[str, list[str]]
+    columns: dict[str, list[Any]]
     path: str
     lines: np.ndarray
 
@@ -39,13 +51,19 @@ class Examples:
         sizes = {role: len(values) for role, values in self.columns.items()}
         if set(sizes.values()) - {len(self.lines)}:
             raise DataError(f"{self.path}: expected {len(self.lines)} values in every column, found {sizes}.")
+        for role, values in self.columns.items():
+            # dict: the first row of each kind
+            kinds = {isinstance(value, str): row for row, value in reversed(list(enumerate(values)))}
+            if len(kinds) > 1:
+                found = f"a string at {self.where(kinds[True])}, none at {self.where(kinds[False])}"
+                raise DataError(f"Expected strings in all rows of {role!r}, or lists in all; found {found}.")
 
     def __len__(self) -> int:
         return len(self.lines)
 
     @property
     def labels(self) -> list[str]:
-        """The distinct labels, sorted.
+        """The distinct labels, sorted; single ones, where a row has a list of them.
 
         Raises:
             DataError: if there is no label column.
@@ -53,16 +71,19 @@ class Examples:
         if "label" not in self.columns:
             roles = ", ".join(self.columns)
             raise DataError(f"{self.path}: there is no label; read were: {roles}. Name the label column with `label`.")
-        return sorted(set(self.columns["label"]))
+        values = self.columns["label"]
+        return sorted({label for value in values for label in ([value] if isinstance(value, str) else value)})
 
     @property
     def fingerprint(self) -> str:
         """The sha256 of the columns' contents, whatever the file is called and however it is stored."""
         digest = hashlib.sha256()
         for role in sorted(self.columns):
-            values = self.columns[role]
+            values, kind = self.columns[role], ""
+            if values and not isinstance(values[0], str):
+                values, kind = [json.dumps(value) for value in values], " json"
             # The lengths keep ["ab", "c"] apart from ["a", "bc"] without one hash call a value.
-            digest.update(f"{role!r} {len(values)} ".encode())
+            digest.update(f"{role!r} {len(values)}{kind} ".encode())
             digest.update(np.array([len(value) for value in values], "<i8").tobytes())
             digest.update("".join(values).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
@@ -79,6 +100,8 @@ class Examples:
 
     def split(self, fraction: float, seed: int = 0) -> tuple["Examples", "Examples"]:
         """Splits the rows at random into two parts, with the same share of every label in both.
+
+        Where a row has a list of labels, or none, chance alone decides.
 
         The same rows in the same order give the same parts for a seed, on any machine. Rows keep their order. Labels
         that occur once cannot be shared out; they are drawn as if they were one, so a column of scores splits too.
@@ -110,9 +133,9 @@ class Examples:
         return self.take(is_first), self.take(~is_first)
 
 
-def _strata(labels: list[str] | None, size: int) -> np.ndarray:
+def _strata(labels: list[Any] | None, size: int) -> np.ndarray:
     """Returns the stratum of each row (rows,): 0 for labels that occur once, then one number a label."""
-    if labels is None:
+    if labels is None or not all(isinstance(label, str) for label in labels):
         return np.zeros(size, np.int64)
     counts = collections.Counter(labels)
     numbers = {label: number for number, label in enumerate((x for x in counts if counts[x] > 1), 1)}

@@ -19,6 +19,7 @@ _FORMATS = {
     ".json": "jsonl",
     ".ndjson": "jsonl",
     ".txt": "lines",
+    **dict.fromkeys((".conll", ".bio", ".bmes", ".iob"), "conll"),
 }
 _log = logging.getLogger(__name__)
 
@@ -49,16 +50,18 @@ def read(
     text_pair: str | None = None,
     format: str | None = None,
     on_bad_rows: Literal["error", "skip"] = "error",
+    **options: Any,
 ) -> Examples:
     """Reads a file of examples.
 
     Args:
         path: path of a UTF-8 file; gzip if its name ends in .gz.
-        text: str, default "text". The column that holds the text.
-        label: str or None, default "label". The column of the label; None for rows without one.
+        text: str, default "text". The column that holds the text, in a format with named columns.
+        label: str or None, default "label". The column of the label. None for rows without answers, in every format.
         text_pair: str or None, default None. The column of a second text, in tasks on pairs.
-        format: str or None. The name of a data format; by default the file's name tells it. "lines" has no columns.
+        format: str or None. The name of a data format; by default the file's name tells it.
         on_bad_rows: "error" (default) to refuse a file that has bad rows, "skip" to leave them out and log how many.
+        **options: further options of the format, such as `text_negative`, or `scheme` for "conll".
 
     Returns:
         The examples, in the file's order.
@@ -70,12 +73,15 @@ def read(
     Example:
 
         train, validation = tftransfer.read("reviews.csv", text="review", label="stars").split(0.9, seed=0)
+        entities = tftransfer.read("entities.conll", scheme="BIO")
     """
+    # What the caller left alone is the format's own to choose: plain text has no label.
     defaults = {"text": "text", "label": "label", "text_pair": None}
     given: dict[str, Any] = {"text": text, "label": label, "text_pair": text_pair}
-    # What the caller left alone is the format's own to choose: plain text has no label.
-    options = {name: value for name, value in given.items() if value != defaults[name]}
+    options |= {name: value for name, value in given.items() if value not in (None, defaults[name])}
     source = registry.sources.build(format or infer_format(path), {"path": os.fspath(path), **options})
+    if label is None:
+        source = source.without_answers()
     examples, bad = read_source(source, on_bad_rows=on_bad_rows)
     if bad:
         first = f"the first at line {bad[0].line}: {bad[0].reason}"

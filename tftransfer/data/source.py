@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tftransfer.errors import ConfigError, DataError
 
 __all__ = ["BadRow", "Row", "Source", "checked", "read_source"]
 
-_FILLED = frozenset({"text", "text_pair", "label"})  # roles whose value must not be empty
+_FILLED = frozenset({"text", "text_pair", "text_negative", "label"})  # roles whose value must not be empty
 _LISTED = 20  # bad rows in a message
 _POLICIES = ("error", "skip")
 
@@ -24,11 +24,11 @@ class Row(NamedTuple):
 
     Args:
         line: int. Where it starts in the file, counted from 1.
-        values: dict of role to str.
+        values: dict of role to str, or to a list for the roles that `Examples` names.
     """
 
     line: int
-    values: dict[str, str]
+    values: dict[str, Any]
 
 
 class BadRow(NamedTuple):
@@ -51,39 +51,34 @@ class Source(abc.ABC):
 
     Args:
         path: str. The file; gzip if its name ends in .gz.
-        text: str, default "text". The column that holds the text.
-        text_pair: str or None, default None. The column of a second text, in tasks on pairs.
-        label: str or None, default "label". The column of the label; None for rows without one.
     """
 
     expected: ClassVar[str]  # what the file should hold, in messages
 
     path: str
-    text: str = "text"
-    text_pair: str | None = None
-    label: str | None = "label"
 
-    def columns(self) -> dict[str, str]:
-        """Returns the column of each role that is read."""
-        named = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
-        return {role: column for role, column in named.items() if column is not None}
+    @abc.abstractmethod
+    def roles(self) -> list[str]:
+        """Returns the roles that every good row has a value for."""
 
-    def without_answers(self) -> "Source":
-        """Returns the source as it is read to predict: with texts alone."""
-        return dataclasses.replace(self, label=None)
+    @abc.abstractmethod
+    def without_answers(self) -> Self:
+        """Returns the source of the same rows as a model is asked them: the answers need not be in the file."""
 
     @abc.abstractmethod
     def rows(self) -> Iterator[Row | BadRow]:
-        """Yields the rows in the file's order; a good one holds exactly the roles of `columns`.
+        """Yields the rows in the file's order; a good one holds exactly `roles`.
 
         Raises:
             DataError: if the file as a whole cannot be read.
         """
 
 
-def checked(line: int, values: dict[str, str], raw: str) -> Row | BadRow:
-    """Returns the row with its label stripped, or a bad row if a value is empty or holds a NUL character."""
+def checked(line: int, values: dict[str, Any], raw: str) -> Row | BadRow:
+    """Returns the row with its label stripped, or a bad row if a string is empty or holds a NUL character."""
     for role, value in values.items():
+        if not isinstance(value, str):
+            continue
         if role == "label":
             value = values[role] = value.strip()
         if "\0" in value:
@@ -110,7 +105,7 @@ def read_source(source: Source, *, on_bad_rows: Literal["error", "skip"] = "erro
     if on_bad_rows not in _POLICIES:
         hint = registry.suggest(str(on_bad_rows), _POLICIES)
         raise ConfigError(f"Expected on_bad_rows to be 'error' or 'skip', found {on_bad_rows!r}.{hint}")
-    columns: dict[str, list[str]] = {role: [] for role in source.columns()}
+    columns: dict[str, list[Any]] = {role: [] for role in source.roles()}
     lines: list[int] = []
     bad: list[BadRow] = []
     for row in source.rows():

@@ -1,0 +1,176 @@
+"""Tokens in columns, with a tag each: the format of the CoNLL shared tasks."""
+
+import collections
+import dataclasses
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, Literal
+
+from tftransfer import registry, tags
+from tftransfer.data.source import BadRow, Row, Source, checked
+from tftransfer.data.textfile import Line, read_lines, without_end
+from tftransfer.errors import ConfigError, DataError
+
+__all__ = ["Conll"]
+
+_BLANK = " \t\r\n"  # a space of another script, such as U+3000, may be a token
+_CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")  # ideographs, kana, their signs
+_PASSED_OVER = re.compile(r"-DOCSTART-(\s|$)|# ?[^\s=]+ = ")  # the latter as in "# sent_id = 1" of CoNLL-U
+_LISTED = 5  # violations in a message
+
+
+@dataclasses.dataclass
+class _Sentence:
+    """Lines without a blank one between them, in columns."""
+
+    lines: list[Line]
+    columns: list[list[str]]
+
+    def bad(self, row: int, reason: str) -> BadRow:
+        """Returns the sentence as a bad row, for what is wrong in one of its lines."""
+        return BadRow(self.lines[row].number, reason, "".join(line.text for line in self.lines))
+
+
+@registry.sources.register("conll")
+@dataclasses.dataclass(frozen=True)
+class Conll(Source):
+    """A token and its tag a line, and a blank line between sentences.
+
+    Columns stand apart by tabs, or in a line without tabs by spaces. `-DOCSTART-` lines are passed over, and comments:
+    lines such as `# sent_id = 1`, or that begin with `#` and do not have as many columns as the others. The rows' roles
+    are "text", "words" and "spans".
+
+    Args:
+        path: str. The file; gzip if its name ends in .gz.
+        token_column: int. The column of the token, from 0; -1 is the last. Defaults to 0.
+        tag_column: int or None. The column of the tag; None for rows without spans. Defaults to -1.
+        scheme: str. How tags say spans: "IO", "IOB1", "BIO", "BMES" or "BIOES" ("IOBES"). A tag that does not follow it
+            makes its sentence a bad row. Defaults to "auto": the scheme that the whole file follows.
+        joiner: str. What stands between tokens in the text. Defaults to "auto": nothing if most tokens of the file are
+            single Chinese or Japanese characters, a space if not.
+    """
+
+    expected: ClassVar[str] = "a token and its tag a line, and a blank line between sentences"
+
+    token_column: int = 0
+    tag_column: int | None = -1
+    scheme: Literal["auto", "IO", "IOB1", "BIO", "BMES", "BIOES", "IOBES"] = "auto"
+    joiner: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.token_column == self.tag_column:
+            raise ConfigError(f"tag_column: expected another column than that of the token, {self.token_column}.")
+
+    def roles(self) -> list[str]:
+        """Returns "text", "words" and, if there are tags, "spans"."""
+        return ["text", "words", *(["spans"] if self.tag_column is not None else [])]
+
+    def without_answers(self) -> "Conll":
+        """Returns the source without its tags."""
+        return dataclasses.replace(self, tag_column=None)
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """Yields one row a sentence, where it starts; a bad one where its first bad line is."""
+        # The whole file is held: what its columns, scheme and joiner are shows in all of it together.
+        sentences = list(_sentences(read_lines(self.path, self.expected)))
+        width = _width(sentences)
+        self._check_columns(sentences, width)
+        found = [_without_comments(sentence, width) for sentence in sentences]
+        kept = [sentence for sentence in found if isinstance(sentence, BadRow) or sentence.lines]
+        good = [sentence for sentence in kept if isinstance(sentence, _Sentence)]
+        joiner, scheme = self._joiner(good), self._scheme(good)
+        for sentence in kept:
+            yield sentence if isinstance(sentence, BadRow) else self._row(sentence, joiner, scheme)
+
+    def _check_columns(self, sentences: list[_Sentence], width: int) -> None:
+        if not sentences:
+            return
+        line = next(s.lines[row] for s in sentences for row, x in enumerate(s.columns) if len(x) == width)
+        found = f"{self.path}:{line.number}: columns found: {width}"
+        chosen = {"token_column": self.token_column, "tag_column": self.tag_column}
+        for option, column in chosen.items():
+            if column is not None and not -width <= column < width:
+                raise DataError(f"{found}; none has the number {column}. Set '{option}', counted from 0.")
+        if self.tag_column is not None and self.token_column % width == self.tag_column % width:
+            raise DataError(f"{found}; token and tag are taken from the same. Set 'tag_column', or null for none.")
+
+    def _joiner(self, sentences: list[_Sentence]) -> str:
+        if self.joiner != "auto":
+            return self.joiner
+        tokens = [columns[self.token_column] for sentence in sentences for columns in sentence.columns]
+        single = sum(_CJK.fullmatch(token) is not None for token in tokens)
+        return "" if 2 * single > len(tokens) else " "
+
+    def _scheme(self, sentences: list[_Sentence]) -> str:
+        """Returns the scheme of the tags, "" for none."""
+        column = self.tag_column
+        if column is None or self.scheme != "auto":
+            return "" if column is None else self.scheme
+        sequences = [[columns[column] for columns in sentence.columns] for sentence in sentences]
+        scheme = tags.closest(sequences)
+        found = tags.violations(sequences, scheme)
+        if found:
+            head = f"{self.path}: the tags of the whole file follow none of the schemes {', '.join(tags.SCHEMES)}."
+            closest = f"The closest is {scheme}, which {len(found)} of {len(sequences)} sentences violate:"
+            shown = [_violation(sentences[i], error) for i, error in itertools.islice(found.items(), _LISTED)]
+            listed = [f"{self.path}:{row.line}: {row.reason}" for row in shown]
+            advice = f"Correct these lines, or leave them out with scheme: {scheme} and on_bad_rows: skip."
+            raise DataError("\n".join([head, closest, *listed, advice]))
+        return scheme
+
+    def _row(self, sentence: _Sentence, joiner: str, scheme: str) -> Row | BadRow:
+        tokens = [columns[self.token_column] for columns in sentence.columns]
+        ends = itertools.accumulate(len(token) + (len(joiner) if i else 0) for i, token in enumerate(tokens))
+        words = [(end - len(token), end) for token, end in zip(tokens, ends, strict=True)]
+        values: dict[str, Any] = {"text": joiner.join(tokens), "words": words}
+        if self.tag_column is not None:
+            try:
+                spans = tags.spans_of([columns[self.tag_column] for columns in sentence.columns], scheme)
+            except tags.TagError as error:
+                return _violation(sentence, error)
+            values["spans"] = [(words[first][0], words[last - 1][1], label) for first, last, label in spans]
+        return checked(sentence.lines[0].number, values, "".join(line.text for line in sentence.lines))
+
+
+def _sentences(lines: Iterable[Line]) -> Iterator[_Sentence]:
+    for is_blank, group in itertools.groupby(lines, lambda line: not line.text.strip(_BLANK)):
+        kept = [] if is_blank else [line for line in group if not _PASSED_OVER.match(line.text)]
+        if kept:
+            yield _Sentence(kept, [_split(line.text) for line in kept])
+
+
+def _split(text: str) -> list[str]:
+    text = without_end(text)
+    return text.split("\t") if "\t" in text else [column for column in text.split(" ") if column]
+
+
+def _width(sentences: list[_Sentence]) -> int:
+    """Returns how many columns most lines have, comments apart."""
+    rows = [columns for sentence in sentences for columns in sentence.columns]
+    counts = collections.Counter(len(columns) for columns in rows if not columns[0].startswith("#"))
+    counts = counts or collections.Counter(map(len, rows))
+    return counts.most_common(1)[0][0] if counts else 0
+
+
+def _without_comments(sentence: _Sentence, width: int) -> _Sentence | BadRow:
+    """Returns the sentence, or a bad row if it holds a line that cannot be used."""
+    rows = [
+        (line, columns)
+        for line, columns in zip(sentence.lines, sentence.columns, strict=True)
+        if len(columns) == width or not columns[0].startswith("#")
+    ]
+    sentence = _Sentence([line for line, _ in rows], [columns for _, columns in rows])
+    for row, (line, columns) in enumerate(rows):
+        if line.problem is not None:
+            return sentence.bad(row, line.problem)
+        if len(columns) != width:
+            return sentence.bad(row, f"expected {width} columns, as most lines have, found {len(columns)}")
+        if not all(columns):
+            return sentence.bad(row, f"column {columns.index('')} is empty")
+    return sentence
+
+
+def _violation(sentence: _Sentence, error: tags.TagError) -> BadRow:
+    row = min(error.position, len(sentence.lines) - 1)
+    return sentence.bad(row, f"{error} (the sentence begins on line {sentence.lines[0].number})")
