@@ -145,6 +145,33 @@ def test_the_pad_token_is_found(uncased: FastTokenizer, tmp_path: Path) -> None:
     assert FastTokenizer.from_directory(tmp_path).pad_token_id == 4
 
 
+def test_the_mask_token_is_found(uncased: FastTokenizer, byte_level: Callable, tmp_path: Path) -> None:
+    assert (uncased.mask_token_id, byte_level().mask_token_id) == (4, 4)
+    rust_copy(uncased).save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "special_tokens_map.json").write_text('{"mask_token": "[UNK]"}')
+    assert FastTokenizer.from_directory(tmp_path).mask_token_id == 1
+    without = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}, unk_token="a"))
+    assert FastTokenizer(without).mask_token_id is None
+
+
+def test_special_ids(uncased: FastTokenizer, byte_level: Callable) -> None:
+    assert uncased.special_ids == {0, 1, 2, 3, 4}
+    # An added word is none.
+    assert byte_level(added=["xyzzy"]).special_ids == {0, 1, 2, 3, 4}
+    # What a template puts around texts is one, also where the tokenizer is not told.
+    rust = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0, "b": 1, "c": 2}, unk_token="a"))
+    ids = [("b", 1), ("c", 2)]
+    rust.post_processor = tokenizers.processors.TemplateProcessing(single="b $A", pair="b $A c $B", special_tokens=ids)
+    assert FastTokenizer(rust).special_ids == {1, 2}
+
+
+def test_the_text_of_a_token(minilm_directory: Path, byte_level: Callable) -> None:
+    tokenizer, bytes_ = FastTokenizer.from_directory(minilm_directory), byte_level()
+    assert list(map(tokenizer.decode_token, (7592, 2075, 103))) == ["hello", "##ing", "[MASK]"]
+    bytes_.rust.decoder = tokenizers.decoders.ByteLevel()
+    assert bytes_.decode_token(bytes_.encode(["a b"], max_length=8).input_ids[2]) == " b"
+
+
 def test_files_that_cannot_be_read(vocabulary: list[str], tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"tokenizer\.json or one of vocab\.txt"):
         FastTokenizer.from_directory(tmp_path)

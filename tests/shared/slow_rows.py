@@ -1,0 +1,59 @@
+"""What rows say of their tokens, found slowly and plainly, a character at a time: the truth for the tests of it."""
+
+import unicodedata
+
+import tokenizers
+
+# The first and the last ideograph of each block.
+CJK = (
+    "\u3400\u4dbf",
+    "\u4e00\u9fff",
+    "\uf900\ufaff",
+    "\U00020000\U0002a6df",
+    "\U0002a700\U0002b73f",
+    "\U0002b740\U0002b81f",
+    "\U0002b820\U0002ceaf",
+    "\U0002f800\U0002fa1f",
+)
+
+
+def ideograph(char: str) -> bool:
+    return any(first <= char <= last for first, last in CJK)
+
+
+def word_starts(text: str) -> set[int]:
+    """Which characters begin a word."""
+    starts, inside = set(), False
+    for place, char in enumerate(text):
+        alone = unicodedata.category(char)[0] in "PS" or ideograph(char)
+        inner = not alone and not char.isspace()
+        if alone or (inner and not inside):
+            starts.add(place)
+        inside = inner
+    return starts
+
+
+def spaced(text: str) -> tuple[str, list[int]]:
+    """Sets ideographs apart; returns also how many of the original characters are before each place."""
+    result, before = "", []
+    for place, char in enumerate(text):
+        result += f" {char} " if ideograph(char) else char
+        before += [place, place, place + 1] if ideograph(char) else [place]
+    return result, [*before, len(text)]
+
+
+def tokens_of(rust: tokenizers.Tokenizer, text: str, space_cjk: bool) -> list[tuple[int, int, int, bool]]:
+    """Returns id, start, end and whether a word begins, of each token of a text, without special tokens."""
+    asked, before = spaced(text) if space_cjk else (text, list(range(len(text) + 1)))
+    encoding, words, seen, tokens = rust.encode(asked, add_special_tokens=False), word_starts(text), set(), []
+    for token, (begin, stop) in zip(encoding.ids, encoding.offsets, strict=True):
+        start, end = before[begin], before[stop]
+        while start < len(text) and text[start].isspace():
+            start += 1
+        while end > start and text[end - 1].isspace():
+            end -= 1
+        begins = start < end and start in words and start not in seen
+        if start < end:
+            seen.add(start)
+        tokens.append((token, start, max(start, end), begins))
+    return tokens
