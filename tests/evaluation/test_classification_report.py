@@ -17,7 +17,7 @@ from tftransfer import atomic, registry
 from tftransfer.errors import DataError
 from tftransfer.evaluation import ClassificationReport, Report, classification, counts, plots
 
-_FILES = ["confusion_matrix.png", "metrics.json", "mistakes.jsonl", "report.md"]
+_FILES = ["confusion_matrix.png", "metrics.json", "mistakes.jsonl", "reliability.png", "report.md"]
 
 
 def _report(**changes: Any) -> ClassificationReport:
@@ -68,6 +68,11 @@ def test_metrics_by_hand() -> None:
     assert metrics["macro_recall"] == pytest.approx(1.25 / 3)
     # (4 * 6 - (4 * 3 + 2 * 2 + 0 * 1)) / sqrt((36 - 16 - 4) * (36 - 9 - 4 - 1))
     assert metrics["mcc"] == pytest.approx(8 / np.sqrt(16 * 22))
+
+
+def test_the_calibration_error_is_that_of_the_choices() -> None:
+    # Right: 0.9, 0.8, 0.4, 0.6; wrong: 0.7 and, in the bin of the first, 0.9.
+    assert _report().metrics()["ece"] == pytest.approx(((1 - 0.8) + (1 - 0.4) + (1 - 0.6) + 0.7 + 2 * 0.4) / 6)
 
 
 def test_a_label_that_never_occurs_is_listed_but_not_averaged() -> None:
@@ -227,7 +232,7 @@ def test_the_registry_builds_it() -> None:
 # ---------------------------------------------------------------------------------------------------------- writing
 
 
-def test_write_leaves_four_files(tmp_path: Path) -> None:
+def test_write_leaves_five_files(tmp_path: Path) -> None:
     report, directory = _report(), tmp_path / "runs" / "report"
     report.write(directory)
     assert sorted(os.listdir(directory)) == _FILES
@@ -245,6 +250,7 @@ def test_report_md(tmp_path: Path) -> None:
     assert "|   # | Label | Precision | Recall |     F1 | Support |\n" in page
     assert "|   0 | a     |    1.0000 | 0.7500 | 0.8571 |       4 |\n" in page
     assert "(confusion_matrix.png)" in page
+    assert "|  Score | Expected | Predicted | Text " in page
     assert r"a \| pipe<br>and a line" in page
     assert "x" * 299 + "… " in page
     assert page.index("x" * 299) < page.index(r"a \| pipe")
@@ -295,7 +301,7 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("at", range(5))
 def test_a_failing_write_leaves_whole_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     _report().write(tmp_path)
     earlier = {name: (tmp_path / name).read_bytes() for name in _FILES}

@@ -1,4 +1,4 @@
-"""What a classification report asks of its fields, in errors that name the example at fault."""
+"""What reports ask of their fields, in errors that name the example at fault."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from tftransfer.errors import DataError
 
-__all__ = ["label_ids", "probabilities", "ranges", "shapes"]
+__all__ = ["examples", "label_ids", "named", "numbers", "parallel", "probabilities", "ranges", "shapes"]
 
 _SLACK = 1e-3
 """How far outside 0 to 1 a probability may lie: what rounding in float16 leaves of a softmax."""
@@ -25,6 +25,46 @@ def label_ids(values: Any) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def examples(texts: Sequence[Any], **optional: Sequence[Any]) -> None:
+    """Checks that there is an example, and that every other field is as long as the texts or empty.
+
+    Raises:
+        DataError: if not.
+    """
+    if not len(texts):
+        raise DataError("Expected at least one example to report on, got none. Is the evaluation split empty?")
+    for name, values in optional.items():
+        if len(values) not in (0, len(texts)):
+            raise DataError(f"Expected {len(texts)} {name}, one a text, or none at all; got {len(values)}.")
+
+
+def parallel(texts: Sequence[Any], **fields: Sequence[Any]) -> None:
+    """Checks that every field has something for each text.
+
+    Raises:
+        DataError: if not.
+    """
+    for name, values in fields.items():
+        if len(values) != len(texts):
+            raise DataError(f"Expected {len(texts)} {name}, one a text; got {len(values)}.")
+
+
+def numbers(name: str, values: Any, shape: tuple[int, ...], origins: Sequence[str] = ()) -> np.ndarray:
+    """Returns the values as a float64 array of that shape, every one of them finite.
+
+    Raises:
+        DataError: if they are not; it names the first example at fault.
+    """
+    array = _array(name, values)
+    if array.shape != shape or array.dtype.kind not in "biuf":
+        raise DataError(f"Expected {name} of shape {shape}, numbers; got {array.shape}, dtype {array.dtype}.")
+    array = array.astype(np.float64)
+    broken = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+    if broken.size:
+        raise DataError(f"Expected finite {name}, got {array[broken[0]]} in {_where(broken, origins)}.")
+    return array
+
+
 def probabilities(values: Any) -> np.ndarray:
     """Returns the values as a float array, in their own precision where NumPy has it.
 
@@ -38,29 +78,43 @@ def probabilities(values: Any) -> np.ndarray:
         raise DataError(f"Expected scores to be an array of floats; got dtype {array.dtype}.") from error
 
 
-def shapes(
-    labels: Sequence[str], targets: np.ndarray, scores: np.ndarray, texts: Sequence[str], origins: Sequence[str]
-) -> None:
-    """Checks that there is something to report on and that the fields fit each other.
+def named(labels: Sequence[str], examples: int) -> None:
+    """Checks that there is something to report on and that no two labels are alike.
 
     Raises:
         DataError: if not.
     """
-    if not len(texts) or not len(labels):
+    if not examples or not len(labels):
         raise DataError(
-            f"Expected at least one example and one label to report on, got {len(texts)} examples and {len(labels)} "
+            f"Expected at least one example and one label to report on, got {examples} examples and {len(labels)} "
             f"labels. Is the evaluation split empty?"
         )
     seen: set[str] = set()
     twice = [label for label in labels if label in seen or seen.add(label)]  # type: ignore[func-returns-value]
     if twice:
         raise DataError(f"Expected every label once, got {', '.join(map(repr, twice))} again.")
-    for name, array, shape in (("targets", targets, (len(texts),)), ("scores", scores, (len(texts), len(labels)))):
+
+
+def shapes(
+    labels: Sequence[str],
+    targets: np.ndarray,
+    scores: np.ndarray,
+    texts: Sequence[str],
+    origins: Sequence[str],
+    marked: bool = False,
+) -> None:
+    """Checks that there is something to report on and that the fields fit each other; targets are ids, or marks.
+
+    Raises:
+        DataError: if not.
+    """
+    named(labels, len(texts))
+    size = (len(texts), len(labels))
+    for name, array, shape in (("targets", targets, size if marked else size[:1]), ("scores", scores, size)):
         if array.shape != shape:
             fit = f"for {len(texts)} texts and {len(labels)} labels"
             raise DataError(f"Expected {name} of shape {shape} {fit}, got {array.shape}.")
-    if len(origins) not in (0, len(texts)):
-        raise DataError(f"Expected {len(texts)} origins, one a text, or none at all; got {len(origins)}.")
+    examples(texts, origins=origins)
 
 
 def ranges(labels: Sequence[str], targets: np.ndarray, scores: np.ndarray, origins: Sequence[str]) -> None:

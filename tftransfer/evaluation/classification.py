@@ -1,15 +1,15 @@
 """The report of a single-label classification."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from tftransfer import atomic, registry
-from tftransfer.evaluation import checks, counts, page, plots
+from tftransfer import registry
+from tftransfer.evaluation import checks, counts, diagrams, plots
+from tftransfer.evaluation.calibration import expected_calibration_error
 from tftransfer.evaluation.report import Report
 
 __all__ = ["ClassificationReport"]
@@ -41,8 +41,7 @@ class ClassificationReport(Report):
     [{'text': 'c', 'expected': 'good', 'predicted': 'bad', 'score': 0.7, 'origin': ''}]
     """
 
-    # So that registry.reports.build takes arrays.
-    __pydantic_config__: ClassVar[dict[str, bool]] = {"arbitrary_types_allowed": True}
+    title: ClassVar[str] = "Classification report"
 
     labels: Sequence[str]
     targets: np.ndarray
@@ -60,14 +59,16 @@ class ClassificationReport(Report):
         """Returns the measures as plain JSON values.
 
         `accuracy` with its 95 % Wilson `confidence_interval` [low, high], `macro_f1`, `weighted_f1`, `mcc`,
-        `macro_precision`, `macro_recall`, `examples`, `per_class` {label: {precision, recall, f1, support}} and
-        `confusion_matrix`, whose rows are the true labels. Every label is in the last two; the macro averages run, as
-        scikit-learn's do, over the labels that occur in the targets or in the predictions. A division by zero gives 0.
+        `macro_precision`, `macro_recall`, `examples`, `ece` (the expected calibration error of the choices, Guo et al.,
+        2017), `per_class` {label: {precision, recall, f1, support}} and `confusion_matrix`, whose rows are the true
+        labels. Every label is in the last two; the macro averages run, as scikit-learn's do, over the labels that occur
+        in the targets or in the predictions. A division by zero gives 0.
         """
         matrix = self._matrix()
-        columns = {name: values.tolist() for name, values in counts.per_class(matrix).items()}
-        classes = {label: {name: values[i] for name, values in columns.items()} for i, label in enumerate(self.labels)}
-        return {**counts.totals(matrix), "per_class": classes, "confusion_matrix": matrix.tolist()}
+        error = expected_calibration_error(self._confidences(), self._predictions() == self.targets)
+        classes = counts.rows(self.labels, counts.per_class(matrix))
+        totals = {**counts.totals(matrix), "ece": error}
+        return {**totals, "per_class": classes, "confusion_matrix": matrix.tolist()}
 
     def mistakes(self, limit: int | None = 20) -> list[dict[str, Any]]:
         """Returns the wrong answers that the model was surest of, the surest first and equals in the order of the data.
@@ -92,20 +93,18 @@ class ClassificationReport(Report):
             for i in surest.tolist()
         ]
 
-    def write(self, directory: Path) -> None:
-        """Writes `confusion_matrix.png`, `mistakes.jsonl` (all of them), `metrics.json` and `report.md`, in this order.
-
-        Args:
-            directory: Path. Created if it is missing; files of an earlier report in it are replaced.
-        """
-        directory.mkdir(parents=True, exist_ok=True)
-        metrics, mistakes = self.metrics(), self.mistakes(limit=None)
+    def draw(self, directory: Path) -> dict[str, str]:
+        """Draws `confusion_matrix.png` and `reliability.png`."""
         plots.confusion_matrix(directory / "confusion_matrix.png", self.labels, self._matrix())
-        lines = [json.dumps(mistake, ensure_ascii=False) + "\n" for mistake in mistakes]
-        atomic.write(directory / "mistakes.jsonl", "".join(lines))
-        numbers = json.dumps(metrics, ensure_ascii=False, indent=2, allow_nan=False)
-        atomic.write(directory / "metrics.json", numbers + "\n")
-        atomic.write(directory / "report.md", page.classification(metrics, mistakes))
+        diagrams.reliability(directory / "reliability.png", self._confidences(), self._predictions() == self.targets)
+        return {
+            "confusion_matrix.png": "Confusion matrix: a row is a true label, a column a predicted one",
+            "reliability.png": "How often answers are right, by how sure the model is of them",
+        }
+
+    def _confidences(self) -> np.ndarray:
+        # Clipped, for half precision leaves sums of a little over 1.
+        return self.scores.max(axis=1).astype(np.float64).clip(0, 1)
 
     def _predictions(self) -> np.ndarray:
         return self.scores.argmax(axis=1)

@@ -1,11 +1,12 @@
-"""The measures of a single-label classification, all from its confusion matrix."""
+"""Measures that follow from counts: those of a confusion matrix, and precision, recall and F1 of anything counted."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["confusion_matrix", "matthews", "per_class", "totals", "wilson"]
+__all__ = ["confusion_matrix", "matthews", "per_class", "rows", "scores", "totals", "wilson"]
 
 _Z95 = 1.959963984540054
 """The 97.5 % point of the normal distribution: 95 % lie within it on both sides."""
@@ -19,13 +20,29 @@ def confusion_matrix(targets: np.ndarray, predictions: np.ndarray, size: int) ->
 
 def per_class(matrix: np.ndarray) -> dict[str, np.ndarray]:
     """Returns `precision`, `recall`, `f1` and `support` of every label, each (labels,); a division by zero gives 0."""
-    hits, support, predicted = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    return scores(np.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1))
+
+
+def scores(hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns `precision`, `recall`, `f1` and `support`, each as long as the counts; a division by zero gives 0.
+
+    Args:
+        hits: int array (labels,). How often a label was predicted rightly.
+        predicted: int array (labels,). How often it was predicted.
+        support: int array (labels,). How often it is true.
+    """
     return {
         "precision": _ratio(hits, predicted),
         "recall": _ratio(hits, support),
         "f1": _ratio(2 * hits, support + predicted),
         "support": support,
     }
+
+
+def rows(names: Sequence[str], columns: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Returns columns of numbers as a table of plain values: {name of the row: {name of the column: number}}."""
+    plain = {column: values.tolist() for column, values in columns.items()}
+    return {name: {column: values[i] for column, values in plain.items()} for i, name in enumerate(names)}
 
 
 def totals(matrix: np.ndarray) -> dict[str, Any]:
@@ -37,15 +54,15 @@ def totals(matrix: np.ndarray) -> dict[str, Any]:
     Args:
         matrix: int array (labels, labels). The confusion matrix, with one example at least.
     """
-    scores, examples, hits = per_class(matrix), int(matrix.sum()), int(np.trace(matrix))
+    each, examples, hits = per_class(matrix), int(matrix.sum()), int(np.trace(matrix))
     occurs = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
     return {
         "accuracy": hits / examples,
-        "macro_f1": float(scores["f1"][occurs].mean()),
-        "weighted_f1": float(np.average(scores["f1"], weights=scores["support"])),
+        "macro_f1": float(each["f1"][occurs].mean()),
+        "weighted_f1": float(np.average(each["f1"], weights=each["support"])),
         "mcc": matthews(matrix),
-        "macro_precision": float(scores["precision"][occurs].mean()),
-        "macro_recall": float(scores["recall"][occurs].mean()),
+        "macro_precision": float(each["precision"][occurs].mean()),
+        "macro_recall": float(each["recall"][occurs].mean()),
         "examples": examples,
         "confidence_interval": wilson(hits, examples),
     }

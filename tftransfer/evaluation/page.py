@@ -3,75 +3,76 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tftransfer.evaluation.tables import markdown_table
+from tftransfer.evaluation.tables import cell, markdown_table, words
 
-__all__ = ["classification"]
+__all__ = ["mistakes", "page"]
 
 _SHOWN_MISTAKES = 20
 _SHOWN_TEXT = 300
 """Characters of a text; mistakes.jsonl has all of them."""
 
-_TITLES = {
-    "macro_f1": "Macro F1",
-    "weighted_f1": "Weighted F1",
-    "mcc": "Matthews correlation",
-    "macro_precision": "Macro precision",
-    "macro_recall": "Macro recall",
-}
+_HEADINGS = {"per_class": "Labels"}
+_LAST = {"text": 1, "pair": 2, "context": 3, "origin": 4}
+"""The columns of mistakes that stand last; before them numbers come first."""
+
+_DRAWN = "confusion_matrix"
+"""The one table that only a picture shows."""
 
 
-def classification(metrics: Mapping[str, Any], mistakes: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the page of a classification report.
+def page(title: str, metrics: Mapping[str, Any], pictures: Mapping[str, str], mistakes: Sequence[str]) -> str:
+    """Returns the page of a report.
 
     Args:
-        metrics: Mapping. What `ClassificationReport.metrics` returns.
-        mistakes: Sequence of Mappings. What `ClassificationReport.mistakes` returns, all of them, the surest first.
+        title: str. Its first line.
+        metrics: Mapping. What the report's `metrics` returns: numbers, and tables of them.
+        pictures: Mapping of str to str. The names of the pictures beside the page, and what they show.
+        mistakes: Sequence of str. The paragraphs about the mistakes, if any.
 
     Returns:
-        str. Markdown that links to `confusion_matrix.png`, `mistakes.jsonl` and `metrics.json` beside it.
+        str. Markdown that links to the files beside it.
     """
-    parts = [
-        "# Classification report",
-        _summary(metrics),
-        "All numbers: [metrics.json](metrics.json).",
-        "## Labels",
-        _labels(metrics["per_class"]),
-        "## Confusion matrix",
-        "![Confusion matrix: a row is a true label, a column a predicted one](confusion_matrix.png)",
-        "## Most confident mistakes",
-        *_mistakes(mistakes),
-    ]
-    return "\n\n".join(parts) + "\n"
+    parts = [f"# {title}", _summary(metrics), "All numbers: [metrics.json](metrics.json)."]
+    for name, value in metrics.items():
+        if isinstance(value, Mapping) and value and name != _DRAWN:
+            parts += [f"## {_HEADINGS.get(name, words(name))}", _table(value, numbered=name == "per_class")]
+    for file, caption in pictures.items():
+        parts += [f"## {words(file.removesuffix('.png'))}", f"![{caption}]({file})"]
+    return "\n\n".join([*parts, *mistakes]) + "\n"
+
+
+def mistakes(mistakes: Sequence[Mapping[str, Any]], order: str) -> list[str]:
+    """Returns the paragraphs about the mistakes: a heading and a table of the first ones.
+
+    Args:
+        mistakes: Sequence of Mappings. What a report's `mistakes` returns, all of them.
+        order: str. The order they are in, such as "the surest first".
+    """
+    if not mistakes:
+        return ["## Mistakes", "None: every answer is right."]
+    shown = mistakes[:_SHOWN_MISTAKES]
+    columns = sorted(shown[0], key=lambda name: (_LAST.get(name, 0), isinstance(shown[0][name], str)))
+    rows = [[_shortened(cell(mistake[name])) for name in columns] for mistake in shown]
+    count = f"{len(shown)} of {len(mistakes)}, {order}; all of them: [mistakes.jsonl](mistakes.jsonl)."
+    return ["## Mistakes", count, markdown_table([words(name) for name in columns], rows)]
 
 
 def _summary(metrics: Mapping[str, Any]) -> str:
-    low, high = metrics["confidence_interval"]
-    rows = [
-        ["Examples", str(metrics["examples"])],
-        ["Accuracy", f"{metrics['accuracy']:.4f}"],
-        ["Accuracy, 95 % from", f"{low:.4f}"],
-        ["Accuracy, 95 % to", f"{high:.4f}"],
-        *([title, f"{metrics[name]:.4f}"] for name, title in _TITLES.items()),
-    ]
+    rows = [[words(name), cell(value)] for name, value in metrics.items() if isinstance(value, int | float)]
+    if "confidence_interval" in metrics:
+        ends = zip(("from", "to"), metrics["confidence_interval"], strict=True)
+        rows += [[f"Accuracy, 95 % {end}", cell(value)] for end, value in ends]
     return markdown_table(["Measure", "Value"], rows)
 
 
-def _labels(per_class: Mapping[str, Mapping[str, Any]]) -> str:
-    """The table of the labels; # is the number that stands in the picture for a name that its font cannot draw."""
-    rows = [
-        [str(number), label, *(f"{scores[name]:.4f}" for name in ("precision", "recall", "f1")), str(scores["support"])]
-        for number, (label, scores) in enumerate(per_class.items())
-    ]
-    return markdown_table(["#", "Label", "Precision", "Recall", "F1", "Support"], rows)
-
-
-def _mistakes(mistakes: Sequence[Mapping[str, Any]]) -> list[str]:
-    if not mistakes:
-        return ["None: every answer is right."]
-    shown = mistakes[:_SHOWN_MISTAKES]
-    rows = [[f"{m['score']:.4f}", m["expected"], m["predicted"], _shortened(m["text"]), m["origin"]] for m in shown]
-    count = f"{len(shown)} of {len(mistakes)}, the surest first; all of them: [mistakes.jsonl](mistakes.jsonl)."
-    return [count, markdown_table(["Score", "Expected", "Predicted", "Text", "Origin"], rows)]
+def _table(rows: Mapping[str, Any], numbered: bool) -> str:
+    """A table of the metrics; # is the number that stands in pictures for a name that their font cannot draw."""
+    first = next(iter(rows.values()))
+    columns = list(first) if isinstance(first, Mapping) else ["count"]
+    body = [[name, *map(cell, row.values() if isinstance(row, Mapping) else [row])] for name, row in rows.items()]
+    header = ["Label" if numbered else "", *map(words, columns)]
+    if numbered:
+        header, body = ["#", *header], [[str(number), *row] for number, row in enumerate(body)]
+    return markdown_table(header, body)
 
 
 def _shortened(text: str) -> str:

@@ -1,24 +1,20 @@
-"""Pictures of an evaluation and of a training. Drawn without pyplot: no window, no state shared between callers."""
+"""Pictures of an evaluation and of a training."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tftransfer import atomic
-from tftransfer.evaluation import ticks
+from tftransfer.evaluation import figures, ticks
 from tftransfer.evaluation.tables import width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["confusion_matrix", "history"]
 
-_DPI = 120
 _COUNTED = 30
 """Up to so many labels the cells show their counts."""
 
@@ -47,7 +43,7 @@ def confusion_matrix(path: Path, labels: Sequence[str], matrix: np.ndarray) -> N
     share = np.divide(matrix, support, out=np.zeros(matrix.shape), where=support > 0)
     cell = _cell(len(labels))
     side = cell * len(labels)
-    figure = _figure(side, side)
+    figure = figures.figure(side, side)
     # The grid fills the figure; saving makes room for what stands around it.
     axes = figure.add_axes((0, 0, 1, 1))
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -57,7 +53,7 @@ def confusion_matrix(path: Path, labels: Sequence[str], matrix: np.ndarray) -> N
     bar = figure.colorbar(image, cax=figure.add_axes((1 + 0.2 / side, 0, 0.14 / side, min(1, 3 / side))))
     bar.set_label("share of the true label", size=9)
     bar.ax.tick_params(labelsize=8)
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def history(path: Path, history: Mapping[str, Sequence[float]]) -> None:
@@ -75,11 +71,11 @@ def history(path: Path, history: Mapping[str, Sequence[float]]) -> None:
     drawn = {name: values for name, values in history.items() if not name.endswith("learning_rate") and len(values)}
     if not drawn:
         raise ValueError(f"Expected a history of one epoch at least, got {dict(history)}.")
-    figure = _figure(11, 4, layout="constrained")
+    figure = figures.figure(11, 4, layout="constrained")
     losses, measures = figure.subplots(1, 2)
     _draw_curves(losses, "loss", {name: values for name, values in drawn.items() if name.endswith("loss")})
     _draw_curves(measures, "metrics", {name: values for name, values in drawn.items() if not name.endswith("loss")})
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def _cell(labels: int) -> float:
@@ -139,18 +135,3 @@ def _draw_curves(axes: "Axes", title: str, curves: Mapping[str, Sequence[float]]
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     axes.legend(fontsize=9)
-
-
-def _figure(wide: float, high: float, layout: Literal["constrained"] | None = None) -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure((wide, high), layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.15, facecolor="white")
-    atomic.write(path, file.getvalue())

@@ -3,13 +3,26 @@
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from typing import Any
 
-__all__ = ["escape", "markdown_table", "table", "width"]
+__all__ = ["cell", "escape", "markdown_table", "table", "width", "words"]
 
 _NUMBER = re.compile(r"[+-]?(\d[\d,_]*(\.\d*)?|\.\d+)(e[+-]?\d+)?\s?%?|[+-]?inf|nan", re.IGNORECASE)
 _BLANK = ("", "-")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LINE_END = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
+_SPECIAL = {
+    "map": "mAP",
+    "mcc": "Matthews correlation",
+    "mrr": "Mean reciprocal rank",
+    "ece": "Calibration error",
+    "mae": "Mean absolute error",
+    "mse": "Mean squared error",
+    "rmse": "Root mean squared error",
+    "r2": "R²",
+}
+"""Names that are abbreviations."""
+
 _MARKUP = re.compile(r"[\\`*\[\]<>|~&$]|(?<!\w)_|_(?!\w)")
 
 
@@ -18,6 +31,21 @@ def width(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(_cells(character) for character in text)
+
+
+def cell(value: Any) -> str:
+    """Returns a number, text or list of texts as a table shows it: four decimals, thousands set off by commas."""
+    if isinstance(value, float):
+        return f"{value:,.4f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return value if isinstance(value, str) else "-" if value is None else ", ".join(map(cell, value))
+
+
+def words(name: str) -> str:
+    """Returns the name of a measure or of a column as a heading: "macro_f1" as "Macro F1"."""
+    text = name.replace("_", " ").replace("f1", "F1")
+    return _SPECIAL.get(name, text[:1].upper() + text[1:])
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
