@@ -1,70 +1,105 @@
-"""What is chosen on validation data after training: temperatures and thresholds."""
+"""Whether a model's probabilities mean what they say, and the temperature that makes them.
+
+Reference: Guo et al., "On Calibration of Modern Neural Networks", 2017.
+"""
+
+import math
+from typing import Any
 
 import numpy as np
-import scipy.optimize
-import scipy.special
 
-__all__ = ["best_sigmoid_temperature", "best_temperature", "best_thresholds"]
+from tftransfer.errors import DataError
 
-_RANGE = (np.log(0.05), np.log(20.0))
+__all__ = ["BINS", "best_temperature", "expected_calibration_error", "reliability"]
 
+BINS = 15
+"""As many as in the paper."""
 
-def best_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Returns the temperature that makes a softmax likeliest (Guo et al., "On calibration of modern networks", 2017).
-
-    Args:
-        logits: float array `(examples, labels)`.
-        targets: int array `(examples,)`. The labels' numbers.
-    """
-    rows = np.arange(len(targets))
-
-    def loss(log_temperature: float) -> float:
-        return -float(scipy.special.log_softmax(logits / np.exp(log_temperature), axis=-1)[rows, targets].mean())
-
-    return _minimum(loss)
+_RANGE = (0.01, 100.0)
+"""Where a temperature is looked for. Answers that are all right want 0, and answers that are noise infinity."""
 
 
-def best_sigmoid_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Returns the temperature that makes labels that are given or not likeliest.
+def expected_calibration_error(confidences: Any, correct: Any, bins: int = BINS) -> float:
+    """Returns how far the confidences are from the shares of right answers, on average over the answers.
 
     Args:
-        logits: float array `(examples, labels)`.
-        targets: int array of the same shape. 1 where a label is given, else 0.
+        confidences: float array (answers,). The probability that the model gave to each answer, from 0 to 1.
+        correct: bool array (answers,). Whether the answer is right.
+        bins: int. How many bins of equal width; a bin holds its upper end, the first one 0 too. Default 15.
+
+    Returns:
+        float. From 0, well calibrated, to 1.
+
+    Raises:
+        DataError: if there is no answer, or the two differ in shape, or a confidence is not from 0 to 1.
     """
-
-    def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        return float(np.mean(np.logaddexp(0.0, scaled) - targets * scaled))
-
-    return _minimum(loss)
+    count, confidence, accuracy = reliability(confidences, correct, bins)
+    return float(np.sum(count * np.abs(accuracy - confidence)) / count.sum())
 
 
-def best_thresholds(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Returns the threshold of each label with the best F1, float `(labels,)`.
-
-    Candidates lie half-way between neighbouring scores; of equally good ones the nearest to a half is taken, and a
-    label that no example has keeps a half.
+def reliability(confidences: Any, correct: Any, bins: int = BINS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the count, the mean confidence and the share of right answers of every bin, each (bins,); 0 if empty.
 
     Args:
-        targets: int array `(examples, labels)`. 1 where a label is given, else 0.
-        scores: float array of the same shape, from 0 to 1.
+        confidences: float array (answers,). The probability that the model gave to each answer, from 0 to 1.
+        correct: bool array (answers,). Whether the answer is right.
+        bins: int. How many bins of equal width. Default 15.
+
+    Raises:
+        DataError: if there is no answer, or the two differ in shape, or a confidence is not from 0 to 1.
     """
-    return np.asarray([_best_threshold(*columns) for columns in zip(targets.T, scores.T, strict=True)])
+    scores, hits = np.asarray(confidences, np.float64), np.asarray(correct, np.float64)
+    if scores.ndim != 1 or scores.shape != hits.shape or not scores.size:
+        raise DataError(f"Expected a confidence and a mark for each answer, got {scores.shape} and {hits.shape}.")
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise DataError(f"Expected confidences from 0 to 1, got {scores.min():g} to {scores.max():g}.")
+    bin_of = np.digitize(scores, np.arange(1, bins) / bins, right=True)
+    count = np.bincount(bin_of, minlength=bins)
+    sums = (np.bincount(bin_of, weights=values, minlength=bins) for values in (scores, hits))
+    confidence, accuracy = (total / np.maximum(count, 1) for total in sums)
+    return count, confidence, accuracy
 
 
-def _best_threshold(targets: np.ndarray, scores: np.ndarray) -> float:
-    if not targets.any():
-        return 0.5
-    order = np.argsort(-scores, kind="stable")
-    hits, given = np.cumsum(targets[order]), np.arange(1, len(scores) + 1)
-    f1 = 2 * hits / (given + targets.sum())
-    values = scores[order].astype("float64")
-    below = np.append(values[1:], 0.0)
-    possible = values > below  # equal scores are above a threshold together
-    candidates, f1 = ((values + below) / 2)[possible], f1[possible]
-    best = candidates[f1 >= f1.max() - 1e-12]
-    return float(best[np.argmin(np.abs(best - 0.5))])
+def best_temperature(logits: Any, targets: Any) -> float:
+    """Returns the number to divide logits by so that held-out answers become most likely.
+
+    Dividing changes no choice of a softmax, only how sure it is of it.
+
+    Args:
+        logits: float array (examples, labels). What comes before the softmax, or before the sigmoids.
+        targets: int array (examples,) of label ids, for a softmax; or bool or int array (examples, labels) of 0 and 1,
+            for a sigmoid per label.
+
+    Returns:
+        float. The temperature of the smallest negative log likelihood, from 0.01 to 100.
+
+    Raises:
+        DataError: if there is no example, or a logit is not finite, or the targets do not fit the logits.
+    """
+    from scipy import optimize
+
+    scores, truth = np.asarray(logits, np.float64), np.asarray(targets)
+    if scores.ndim != 2 or not scores.size or not np.isfinite(scores).all():
+        raise DataError(f"Expected finite logits (examples, labels), at least one, got an array of {scores.shape}.")
+    if truth.shape not in (scores.shape, scores.shape[:1]):
+        raise DataError(f"Expected targets of shape {scores.shape[:1]} or {scores.shape}, got {truth.shape}.")
+    most = scores.shape[1] - 1 if truth.ndim == 1 else 1
+    if truth.dtype.kind not in "biu" or truth.min() < 0 or truth.max() > most:
+        raise DataError(f"Expected targets of whole numbers from 0 to {most}, got {truth.min()} to {truth.max()}.")
+    loss = _softmax_loss if truth.ndim == 1 else _sigmoid_loss
+    bounds = tuple(map(math.log, _RANGE))
+    # The loss is convex in 1 / T, so that it has one valley in log T.
+    found = optimize.minimize_scalar(
+        lambda log: loss(scores * math.exp(-log), truth), bounds=bounds, method="bounded", options={"xatol": 1e-6}
+    )
+    return float(math.exp(found.x))
 
 
-def _minimum(loss: object) -> float:
-    return float(np.exp(scipy.optimize.minimize_scalar(loss, bounds=_RANGE, method="bounded").x))
+def _softmax_loss(logits: np.ndarray, targets: np.ndarray) -> float:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    chosen = np.take_along_axis(shifted, targets[:, None].astype(np.int64), axis=1)[:, 0]
+    return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - chosen))
+
+
+def _sigmoid_loss(logits: np.ndarray, targets: np.ndarray) -> float:
+    return float(np.mean(np.logaddexp(0, logits) - logits * targets))

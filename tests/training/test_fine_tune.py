@@ -255,7 +255,7 @@ def test_an_unknown_monitor(shallow_checkpoint: Path, toy: Callable[..., Example
 def test_examples_without_labels(shallow_checkpoint: Path, toy: Callable[..., Examples]) -> None:
     bare = Examples({"text": ["good", "bad"]}, "bare.txt", np.array([1, 2]))
     for data in ((bare,), (toy(8), bare)):
-        with pytest.raises(DataError, match=r"bare\.txt: there is no label"):
+        with pytest.raises(DataError, match=r"bare\.txt: expected answers, in a column 'label'; received text"):
             tune(build(shallow_checkpoint), *data)
 
 

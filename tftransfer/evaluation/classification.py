@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tftransfer import registry
+from tftransfer.calibration import expected_calibration_error
 from tftransfer.evaluation import checks, counts, diagrams, plots
-from tftransfer.evaluation.calibration import expected_calibration_error
 from tftransfer.evaluation.report import Report
 
 __all__ = ["ClassificationReport"]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tftransfer.calibration import expected_calibration_error
+from tftransfer.calibration import reliability as binned
 from tftransfer.evaluation import figures, ticks
-from tftransfer.evaluation.calibration import expected_calibration_error
-from tftransfer.evaluation.calibration import reliability as binned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -110,9 +110,9 @@ def _apart(one: Any, other: Any) -> float:
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) / max(abs(one), 1.0)
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        return max((_apart(one[key], other[key]) for key in one), default=0.0)
+        return float(np.max([_apart(one[key], other[key]) for key in one], initial=0.0))  # NaN stays
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return max((_apart(*pair) for pair in zip(one, other, strict=True)), default=0.0)
+        return float(np.max([_apart(*pair) for pair in zip(one, other, strict=True)], initial=0.0))
     return 0.0 if one == other else np.inf
 
 

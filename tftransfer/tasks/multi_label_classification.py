@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from tftransfer import registry
-from tftransfer.calibration import best_sigmoid_temperature, best_thresholds
+from tftransfer.calibration import best_temperature
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.tasks.labels import check_labels, check_weights, known, unknown
 from tftransfer.tasks.task import Columns, Label, shown_texts
 from tftransfer.tasks.text_level import TextLevelTask
+from tftransfer.thresholds import best_thresholds
 from tftransfer.token_rows import TokenRows
 
 __all__ = ["MultiLabelClassification"]
@@ -149,7 +150,7 @@ class MultiLabelClassification(TextLevelTask):
     def tuned(self, logits: np.ndarray, columns: Columns) -> "MultiLabelClassification":
         task, targets = self, self.indicators(columns)
         if task.temperature == "tuned":
-            task = dataclasses.replace(task, temperature=best_sigmoid_temperature(logits, targets))
+            task = dataclasses.replace(task, temperature=best_temperature(logits, targets))
         if task.thresholds == "tuned":
             chosen = best_thresholds(targets, task.scores(logits))
             task = dataclasses.replace(task, thresholds=dict(zip(self._labels, map(float, chosen), strict=True)))

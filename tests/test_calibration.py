@@ -5,9 +5,9 @@ import pytest
 import scipy.special
 import sklearn.metrics  # type: ignore[import-untyped]
 
+from tftransfer.calibration import best_temperature, expected_calibration_error, reliability
 from tftransfer.errors import DataError
-from tftransfer.evaluation.calibration import expected_calibration_error, reliability, temperature
-from tftransfer.evaluation.thresholds import best_thresholds
+from tftransfer.thresholds import best_thresholds
 
 
 def test_the_error_by_hand() -> None:
@@ -62,7 +62,7 @@ def test_the_temperature_of_a_softmax_is_found(known: float) -> None:
     random = np.random.default_rng(2)
     logits = random.normal(0, 2, (40_000, 4))
     targets = (scipy.special.softmax(logits, axis=1).cumsum(axis=1) < random.random((40_000, 1))).sum(axis=1)
-    found = temperature((logits * known).astype(np.float32), targets)
+    found = best_temperature((logits * known).astype(np.float32), targets)
     assert found == pytest.approx(known, rel=0.03)
 
     def loss(value: float) -> float:
@@ -76,14 +76,14 @@ def test_the_temperature_of_sigmoids_is_found(known: float) -> None:
     random = np.random.default_rng(3)
     logits = random.normal(0, 2, (20_000, 3))
     targets = random.random(logits.shape) < scipy.special.expit(logits)
-    assert temperature(logits * known, targets) == pytest.approx(known, rel=0.03)
-    assert temperature(logits * known, targets.astype(int)) == pytest.approx(known, rel=0.03)
+    assert best_temperature(logits * known, targets) == pytest.approx(known, rel=0.03)
+    assert best_temperature(logits * known, targets.astype(int)) == pytest.approx(known, rel=0.03)
 
 
 def test_temperatures_have_bounds() -> None:
-    assert 0.01 <= temperature(np.eye(2) * 1000, np.array([0, 1])) <= 100
-    assert temperature(np.eye(2), np.array([0, 1])) < 0.05  # all right
-    assert temperature(np.eye(2)[::-1] * 1000, np.array([0, 1])) == pytest.approx(100, rel=0.1)  # all wrong
+    assert 0.01 <= best_temperature(np.eye(2) * 1000, np.array([0, 1])) <= 100
+    assert best_temperature(np.eye(2), np.array([0, 1])) < 0.05  # all right
+    assert best_temperature(np.eye(2)[::-1] * 1000, np.array([0, 1])) == pytest.approx(100, rel=0.1)  # all wrong
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_temperatures_have_bounds() -> None:
 )
 def test_logits_and_targets_that_do_not_fit_are_refused(logits: object, targets: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        temperature(logits, targets)
+        best_temperature(logits, targets)
 
 
 def test_thresholds_by_hand() -> None:
