@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tftransfer import registry
+from tftransfer.data import read
 from tftransfer.data.lines import Lines
 from tftransfer.data.source import BadRow, read_source
 from tftransfer.errors import ConfigError
@@ -23,6 +24,23 @@ def test_one_text_a_line(tmp_path: Path) -> None:
         BadRow(6, "not UTF-8 (byte 0xe9 at byte 4 of the line)", "caf\\xe9\n"),
         BadRow(7, "NUL character in text", "a\0b"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "documents"),
+    [
+        ("imdb_unsup/train.txt.gz", 2400, 1),
+        ("imdb_unsup/valid.txt.gz", 200, 1),
+        ("covid_papers/train.txt.gz", 2168, 71),
+        ("covid_papers/valid.txt.gz", 248, 8),
+    ],
+)
+def test_real_corpora(corpora: Path, name: str, lines: int, documents: int) -> None:
+    texts = read(corpora / name).columns["text"]
+    assert len(texts) == lines
+    papers = read(corpora / name, separator="blank_line").columns["text"]
+    assert len(papers) == documents
+    assert "\n".join(papers).split("\n") == texts
 
 
 def test_gzip_gives_the_same(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tftransfer import registry
 from tftransfer.data import read
 from tftransfer.data.read import infer_format
+from tftransfer.data.source import read_source
 from tftransfer.errors import ConfigError, DataError
 
 TSV = "text\tlabel\ngood\tx\nbad\ty\n"
@@ -90,6 +92,49 @@ def test_plain_text_needs_no_label_option(tmp_path: Path) -> None:
     assert read(tmp_path / "a.txt", label=None).columns == {"text": ["one", "two"]}
     with pytest.raises(ConfigError, match=r"label: unknown option of 'lines'"):
         read(tmp_path / "a.txt", label="stars")
+
+
+# Two rows in each format, and the roles of their answers.
+CONTENTS = {
+    "csv": ("text,label\none,x\ntwo,y\n", {"label"}),
+    "tsv": ("text\tlabel\none\tx\ntwo\ty\n", {"label"}),
+    "jsonl": ('{"text": "one", "label": "x"}\n{"text": "two", "label": "y"}\n', {"label"}),
+    "lines": ("one\ntwo\n", set()),
+    "conll": ("one B-X\n\ntwo O\n", {"spans"}),
+    "spans": ('{"text": "one", "spans": [[0, 3, "X"]]}\n{"text": "two", "spans": []}\n', {"spans"}),
+    "squad": (
+        '{"data": [{"paragraphs": [{"context": "c", "qas": ['
+        '{"id": "1", "question": "one", "answers": [{"text": "c", "answer_start": 0}]},'
+        '{"id": "2", "question": "two", "answers": []}]}]}]}',
+        {"answers"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", registry.sources.names())
+def test_every_format_reads_its_rows_with_and_without_answers(tmp_path: Path, name: str) -> None:
+    content, answers = CONTENTS[name]
+    path = tmp_path / "a.data.gz"
+    path.write_bytes(gzip.compress(content.encode()))
+    source = registry.sources.build(name, {"path": str(path)})
+    whole, asked = read_source(source)[0], read_source(source.without_answers())[0]
+    assert whole.columns["text"] == ["one", "two"]
+    assert list(whole.columns) == source.roles()
+    assert set(whole.columns) - set(asked.columns) == answers
+    assert asked.columns == {role: values for role, values in whole.columns.items() if role not in answers}
+    assert whole.fingerprint == read(path, format=name).fingerprint
+    assert asked.fingerprint == read(path, format=name, label=None).fingerprint
+    path.write_bytes(content.encode())
+    with pytest.raises(DataError, match=r"a damaged gzip file"):
+        read_source(source)
+
+
+def test_further_options_of_a_format(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("text\tpos\tneg\na\tb\tc\n")
+    triplets = read(tmp_path / "a.tsv", text_pair="pos", text_negative="neg", label=None)
+    assert triplets.columns == {"text": ["a"], "text_pair": ["b"], "text_negative": ["c"]}
+    with pytest.raises(ConfigError, match=r"text_negativ: unknown option of 'tsv'. Did you mean 'text_negative'"):
+        read(tmp_path / "a.tsv", text_negativ="neg")
 
 
 def test_unlabelled_and_a_format_by_name(tmp_path: Path) -> None:

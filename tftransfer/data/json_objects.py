@@ -9,7 +9,7 @@ from tftransfer import registry
 from tftransfer.data.source import BadRow, Row, checked
 from tftransfer.data.textfile import Line, read_lines, without_end
 
-__all__ = ["Number", "decode", "integer", "json_rows", "kind_of", "member", "string"]
+__all__ = ["Number", "decode", "encode", "integer", "json_rows", "kind_of", "member", "string"]
 
 
 class Number(str):
@@ -82,6 +82,19 @@ def decode(text: str) -> Any:
         return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def encode(value: Any) -> str:
+    """Returns what `decode` returned as JSON again; half characters appear as escapes."""
+    return json.dumps(_plain(value), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return json.loads(value) if isinstance(value, Number) else value
 
 
 def member(found: dict[str, Any], role: str, key: str) -> Any:

@@ -39,10 +39,15 @@ class Line(NamedTuple):
     problem: str | None
 
 
-def read_lines(path: str, expected: str) -> Iterator[Line]:
+def read_lines(path: str, expected: str, max_bytes: int = MAX_BYTES) -> Iterator[Line]:
     r"""Yields the lines of a UTF-8 file, which is gzip if its name ends in .gz; a byte order mark is dropped.
 
-    Only `\n` and `\r\n` end a line. `expected` says in messages what the file should hold.
+    Only `\n` and `\r\n` end a line.
+
+    Args:
+        path: str. The file.
+        expected: str. What it should hold, for messages.
+        max_bytes: int. A longer line is a problem. Defaults to 10,000,000.
 
     Raises:
         DataError: if the file is missing, empty, unreadable, damaged or plainly of another kind.
@@ -50,14 +55,14 @@ def read_lines(path: str, expected: str) -> Iterator[Line]:
     number = 0
     try:
         with _open(path) as stream:
-            for number, raw in enumerate(iter(functools.partial(stream.readline, MAX_BYTES), b""), 1):
+            for number, raw in enumerate(iter(functools.partial(stream.readline, max_bytes), b""), 1):
                 if number == 1:
                     _refuse_foreign(path, raw, expected)
                     raw = raw.removeprefix(codecs.BOM_UTF8)
-                if len(raw) >= MAX_BYTES - len(codecs.BOM_UTF8) and not raw.endswith(b"\n"):
+                if len(raw) >= max_bytes - len(codecs.BOM_UTF8) and not raw.endswith(b"\n"):
                     _skip_line(stream)
                     text = raw[:_KEPT].decode("utf-8", "backslashreplace").replace('"', "'")  # must open no quote
-                    yield Line(number, text + "...\n", f"longer than {MAX_BYTES:,} bytes")
+                    yield Line(number, text + "...\n", f"longer than {max_bytes:,} bytes")
                 else:
                     yield _decoded(number, raw)
     except FileNotFoundError as error:
