@@ -53,7 +53,13 @@ IN_LAYERS = {
     "oln": "output.LayerNorm",
 }
 BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
-ENCODER = {"architectures": ["BertModel"], "model_type": "bert", "hidden_act": "gelu", "pad_token_id": 1}
+PADDING = 1  # the id of <pad>
+ENCODER: dict[str, Any] = {
+    "architectures": ["BertModel"],
+    "model_type": "bert",
+    "hidden_act": "gelu",
+    "pad_token_id": PADDING,
+}
 ENCODER |= {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "initializer_range": 0.02}
 
 
@@ -166,7 +172,7 @@ def randomized(tensors: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarra
             drawn[name] = np.full(tensor.shape, float(name.endswith("LayerNorm.weight")), "float32")
         else:
             drawn[name] = generator.standard_normal(tensor.shape, "float32") * np.float32(0.02)
-    drawn[EMBEDDINGS["emb.word"]][ENCODER["pad_token_id"]] = 0
+    drawn[EMBEDDINGS["emb.word"]][PADDING] = 0
     return drawn
 
 
@@ -193,7 +199,8 @@ def charsmap(characters: dict[str, str]) -> bytes:
             normalization_rule_tsv=file.name,
             minloglevel=2,
         )
-    return sentencepiece_model_pb2.ModelProto.FromString(model.getvalue()).normalizer_spec.precompiled_charsmap
+    content: Any = sentencepiece_model_pb2  # its classes are made at import
+    return content.ModelProto.FromString(model.getvalue()).normalizer_spec.precompiled_charsmap
 
 
 def tokenizer_of(content: Content) -> tokenizers.Tokenizer:
