@@ -112,9 +112,9 @@ TASKS = {
         test=Part("test.tsv.gz", rows=2000),
         columns=("text", "labels"),
         monitor="micro_f1",
-        epochs=4,
+        epochs=8,
         batch_size=32,
-        learning_rate=1e-4,
+        learning_rate=3e-4,
         max_length=64,
     ),
     "stsb": Task(
