@@ -1,25 +1,35 @@
-"""Prints the recorded accuracies of both libraries side by side: mean, lowest and highest over seeds.
+"""Prints the recorded test scores of both libraries side by side: mean, lowest and highest over seeds.
 
 python benchmarks/compare.py
 """
 
 import json
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tftransfer.evaluation.tables import table
 
 
+def metrics(record: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the test scores of a run; the older records have accuracy alone."""
+    return record["metrics"] if "metrics" in record else {"accuracy": record["test_accuracy"]}
+
+
 def main() -> None:
-    scores: dict[tuple[str, str], list[float]] = {}
+    scores: dict[tuple[str, str, str], list[float]] = {}
     for path in sorted(Path("benchmarks/results").glob("*.jsonl")):
         for record in map(json.loads, path.read_text().splitlines()):
-            scores.setdefault((record["task"], record["library"]), []).append(record["test_accuracy"])
+            if "task" not in record:  # measured something else
+                continue
+            for metric, value in metrics(record).items():
+                scores.setdefault((record["task"], metric, record["library"]), []).append(value)
     rows = [
-        [task, library, f"{statistics.mean(v):.4f}", f"{min(v):.4f}", f"{max(v):.4f}", str(len(v))]
-        for (task, library), v in sorted(scores.items())
+        [*names, f"{statistics.mean(v):.4f}", f"{min(v):.4f}", f"{max(v):.4f}", str(len(v))]
+        for names, v in sorted(scores.items())
     ]
-    print(table(["task", "library", "mean test accuracy", "lowest", "highest", "seeds"], rows))
+    print(table(["task", "test metric", "library", "mean", "lowest", "highest", "seeds"], rows))
 
 
 if __name__ == "__main__":

