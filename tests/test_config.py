@@ -112,3 +112,19 @@ def test_every_training_field_is_read_by_the_code() -> None:
     for section in (config.Training, config.Model, config.Distribution, config.Export, config.Data):
         for field in section.model_fields:
             assert f".{field}" in source or f'"{field}"' in source, f"{section.__name__}.{field} is read by nothing"
+
+
+def test_a_folder_stands_before_the_paths(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(GOOD)
+    loaded = config.load(path, ["data.folder=corpora", "data.test.path=/elsewhere/test.tsv"])
+    assert loaded.data.train["path"] == "corpora/train.tsv"
+    assert loaded.data.test["path"] == "/elsewhere/test.tsv"
+    assert config.validate(config.to_dict(loaded)) == loaded  # and not twice
+
+
+def test_a_sample_is_a_number_of_rows(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(GOOD)
+    with pytest.raises(ConfigError, match=r"data\.train\.sample: expected a number of rows >= 1; received 0"):
+        config.load(path, ["data.train.sample=0"])

@@ -21,6 +21,11 @@ _Path = tuple[str | int, ...]
 Block = dict[str, Any]
 
 
+SPLITS = ("train", "validation", "test")
+FILE_KEYS = frozenset({"path", "format", "sample"})
+"""What a data block says of its file; its other keys are options of the format."""
+
+
 class Section(pydantic.BaseModel):
     """A block of fixed keys; unknown ones are errors."""
 
@@ -58,17 +63,31 @@ class Data(Section):
     """Which files, and which of their columns.
 
     Args:
-        train: dict. `path`, `format` (default: by the file's name) and the options of that format, such as the column
-            names `text`, `text_pair` and `label`. None, the default, is for tasks that learn nothing.
+        train: dict. `path`, `format` (default: by the file's name), `sample` for so many rows of the file, drawn at
+            random and the same in every run (default: all), and the options of that format, such as the column names
+            `text`, `text_pair` and `label`. None, the default, is for tasks that learn nothing.
         validation: dict. The same, or `{split: 0.1}` for a share of the training file. Defaults to None.
         test: dict. The same. Defaults to None.
+        folder: str. Where relative paths start. Defaults to None: the current directory.
         on_bad_rows: "error" or "skip". Skipped rows go to a quarantine file in the run directory. Defaults to "error".
     """
 
     train: Block | None = None
     validation: Block | None = None
     test: Block | None = None
+    folder: str | None = None
     on_bad_rows: Literal["error", "skip"] = "error"
+
+    @pydantic.model_validator(mode="after")
+    def _join_paths(self) -> "Data":
+        """Puts the folder before the paths, so that what is kept of a run holds them whole."""
+        blocks = {name: getattr(self, name) for name in SPLITS}
+        joined = {
+            name: {**block, "path": str(Path(self.folder or "") / block["path"])}
+            for name, block in blocks.items()
+            if self.folder is not None and block and isinstance(block.get("path"), str)
+        }
+        return self.model_copy(update={**joined, "folder": None}) if joined else self
 
 
 class Training(Section):
@@ -225,7 +244,7 @@ def _block_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
             else:
                 problems += [((key, *path), text) for path, text in entries.problems(name, options)]
     data = raw.get("data")
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         block = data.get(split) if isinstance(data, dict) else None
         if isinstance(block, dict):
             problems += [(("data", split, *path), text) for path, text in _file_problems(split, block)]
@@ -251,7 +270,10 @@ def _file_problems(split: str, block: Block) -> list[tuple[_Path, str]]:
         return []
     from tftransfer.data.read import infer_format
 
-    options = {k: v for k, v in block.items() if k != "format"}
+    options = {k: v for k, v in block.items() if k not in ("format", "sample")}
+    sample = block.get("sample")
+    if sample is not None and (not isinstance(sample, int) or sample < 1):
+        return [(("sample",), f"expected a number of rows >= 1; received {sample!r}.")]
     if not isinstance(block.get("path"), str):
         return [(("path",), "required: the path of a file.")]
     try:

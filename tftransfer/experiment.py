@@ -173,7 +173,7 @@ def _task(block: dict[str, Any]) -> Task:
 
 
 def _columns(block: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in block.items() if k not in ("path", "format")}
+    return {k: v for k, v in block.items() if k not in config.FILE_KEYS}
 
 
 def _build(

@@ -32,19 +32,24 @@ def read_file(block: dict[str, Any], on_bad_rows: Any, *, answers: bool = True) 
     """Returns the examples of a data block of the config, and its bad rows.
 
     Args:
-        block: dict. `path`, `format` (default: by the name) and the options of the format.
+        block: dict. `path`, `format` (default: by the name), `sample` (default: all) and the options of the format.
         on_bad_rows: "error" or "skip".
         answers: bool. Whether the rows need their answers, such as labels. Defaults to True.
     """
     name = block.get("format") or infer_format(block["path"])
-    source = registry.sources.build(name, {k: v for k, v in block.items() if k != "format"})
-    return read_source(source if answers else source.without_answers(), on_bad_rows=on_bad_rows)
+    source = registry.sources.build(name, {k: v for k, v in block.items() if k not in ("format", "sample")})
+    examples, bad = read_source(source if answers else source.without_answers(), on_bad_rows=on_bad_rows)
+    if block.get("sample") is None:
+        return examples, bad
+    # RandomState: its stream is frozen, so that a new NumPy draws the same rows.
+    drawn = np.random.RandomState(0).permutation(len(examples))[: block["sample"]]
+    return examples.take(np.sort(drawn)), bad
 
 
 def read_splits(data: config.Data) -> Splits:
     """Returns the examples of every split that the config names."""
     splits = Splits({}, [])
-    for name in ("train", "validation", "test"):
+    for name in config.SPLITS:
         block = getattr(data, name)
         if block is None or "split" in block:
             continue
