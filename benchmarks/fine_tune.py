@@ -1,10 +1,13 @@
-"""Runs `tftransfer fit` on the tasks of `tasks.py`, one line of JSON a run; finished runs are skipped.
+"""Runs `tftransfer fit` on configs, one line of JSON a run; finished runs are skipped.
 
-python benchmarks/fine_tune.py --data PATH/TO/CORPORA
+Where `tasks.py` has the task, its files are taken, which `hf_trainer.py` trains on too; otherwise those of the config.
+
+    python benchmarks/fine_tune.py --data PATH/TO/CORPORA --tasks trec stsb --seeds 0 1 2
 """
 
 import argparse
 import json
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,54 +15,51 @@ from typing import Any
 
 from tasks import CACHE, TASKS, files
 
-QUICKSTART = "quickstart"  # whose config names its own files
+SCALARS = (int, float)
 
 
-def settings(name: str, data: Path, cache: Path) -> list[str]:
-    """Returns the files and hyper-parameters of a task of `tasks.py` as overrides of its config."""
-    if name == QUICKSTART:
-        return []
-    task = TASKS[name]
-    training = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", "monitor")
-    return [
-        *(f"data.{split}.path={path}" for split, path in files(name, data, cache).items()),
-        *(f"training.{field}={getattr(task, field)}" for field in training),
-        f"training.warmup={task.warmup:.0%}",
-        f"model.max_length={task.max_length}",
-    ]
+def overrides_of(task: str, options: argparse.Namespace) -> list[str]:
+    """Returns the overrides that name a task's files."""
+    if task not in TASKS:
+        return [] if task == "quickstart" else [f"data.folder={options.data}"]
+    found = files(task, options.data, options.data_cache)
+    whole = [f"data.{split}.sample=null" for split in found]
+    return [*(f"data.{split}.path={path}" for split, path in found.items()), *whole]
 
 
-def run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+def run(task: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Fine-tunes once, through the command line, and returns the record to keep."""
-    ours = settings(name, options.data, options.data_cache)
+    own = [f"model.checkpoint={options.checkpoint}"] if options.checkpoint else []
     with tempfile.TemporaryDirectory() as folder:
-        command = ["tftransfer", "fit", f"configs/{name}.yaml", *ours, f"training.seed={seed}", *options.overrides]
-        out = subprocess.run([*command, "--run", f"{folder}/run", "--json"], check=True, stdout=subprocess.PIPE).stdout
+        command = ["tftransfer", "fit", f"configs/{task}.yaml", *overrides_of(task, options), *own, *options.overrides]
+        command += [f"training.seed={seed}", "export.enabled=false", "--run", f"{folder}/run", "--json"]
+        limits = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), str(options.threads))
+        environment = {**os.environ, **(limits if options.threads else {})}
+        out = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
     summary = json.loads(out)
+    measured = {
+        split: {k: v for k, v in found.items() if isinstance(v, SCALARS)} for split, found in summary["metrics"].items()
+    }
     return {
         "library": "tftransfer",
-        "task": name,
+        "task": task,
         "seed": seed,
         "overrides": options.overrides,
         "best_epoch": summary["best_epoch"],
-        "dev_metrics": numbers(summary["metrics"]["validation"]),
-        "metrics": numbers(summary["metrics"]["test"]),
+        "dev_metrics": measured.get("validation", {}),
+        "metrics": measured.get("test", {}),
         "train_seconds": summary["train_seconds"],
     }
 
 
-def numbers(metrics: dict[str, Any]) -> dict[str, float]:
-    """Returns the metrics that are one number."""
-    return {name: value for name, value in metrics.items() if isinstance(value, float)}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ready = [name for name in (*TASKS, QUICKSTART) if Path(f"configs/{name}.yaml").exists()]
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--data-cache", type=Path, default=CACHE, help="for shorter files")
-    parser.add_argument("--tasks", nargs="+", default=ready, metavar="TASK")
+    parser.add_argument("--data-cache", type=Path, default=CACHE, help="folder for shorter files")
+    parser.add_argument("--checkpoint", help="a directory, instead of the config's checkpoint")
+    parser.add_argument("--tasks", nargs="+", default=[*TASKS, "quickstart"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, help="threads of a run")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/tftransfer.jsonl"))
     parser.add_argument("overrides", nargs="*", help="key.path=value for every run")
     options = parser.parse_args()

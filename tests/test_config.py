@@ -115,16 +115,14 @@ def test_every_training_field_is_read_by_the_code() -> None:
 
 
 def test_a_folder_stands_before_the_paths(tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text(GOOD)
-    loaded = config.load(path, ["data.folder=corpora", "data.test.path=/elsewhere/test.tsv"])
-    assert loaded.data.train["path"] == "corpora/train.tsv"
+    overrides = ["data.folder=corpora", "data.test.path=/elsewhere/test.tsv"]
+    loaded = config.load(write(tmp_path, GOOD), overrides)
+    assert loaded.data.train["path"] == "corpora/a.tsv"
+    assert loaded.data.validation == {"split": 0.1}
     assert loaded.data.test["path"] == "/elsewhere/test.tsv"
     assert config.validate(config.to_dict(loaded)) == loaded  # and not twice
 
 
 def test_a_sample_is_a_number_of_rows(tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text(GOOD)
     with pytest.raises(ConfigError, match=r"data\.train\.sample: expected a number of rows >= 1; received 0"):
-        config.load(path, ["data.train.sample=0"])
+        config.load(write(tmp_path, GOOD), ["data.train.sample=0"])
