@@ -1,5 +1,6 @@
 """What rows say of their tokens, found slowly and plainly, a character at a time: the truth for the tests of it."""
 
+import json
 import unicodedata
 
 import tokenizers
@@ -42,10 +43,17 @@ def spaced(text: str) -> tuple[str, list[int]]:
     return result, [*before, len(text)]
 
 
+def plain(rust: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """The tokenizer without its post-processor, which adds special tokens, and trims some offsets."""
+    copy = tokenizers.Tokenizer.from_str(json.dumps(json.loads(rust.to_str()) | {"post_processor": None}))
+    copy.encode_special_tokens = True
+    return copy
+
+
 def tokens_of(rust: tokenizers.Tokenizer, text: str, space_cjk: bool) -> list[tuple[int, int, int, bool]]:
-    """Returns id, start, end and whether a word begins, of each token of a text, without special tokens."""
+    """Returns id, start, end and whether a word begins, of each token of a text; see `plain`."""
     asked, before = spaced(text) if space_cjk else (text, list(range(len(text) + 1)))
-    encoding, words, seen, tokens = rust.encode(asked, add_special_tokens=False), word_starts(text), set(), []
+    encoding, words, seen, tokens = rust.encode(asked), word_starts(text), set(), []
     for token, (begin, stop) in zip(encoding.ids, encoding.offsets, strict=True):
         start, end = before[begin], before[stop]
         while start < len(text) and text[start].isspace():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import tokenizers
-from slow_rows import tokens_of
+from slow_rows import plain, tokens_of
 
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.row_options import RowOptions
@@ -143,12 +143,13 @@ def test_examples_count_on_over_many_rows(uncased: FastTokenizer) -> None:
 )
 def test_where_tokens_are_from(request: pytest.FixtureRequest, name: str, space_cjk: bool) -> None:
     tokenizer = find(request, name)
+    rust = plain(tokenizer.rust)
     texts = [text for text in torture()[::2] if len(text) < 3_000]
     encoded = tokenizer.encode(texts, max_length=8_000, options=RowOptions(offsets=True, space_cjk=space_cjk))
     columns = [column(encoded, key) for key in ("input_ids", "starts", "ends", "word_starts")]
     for text, texts_of, *found in zip(texts, column(encoded, "texts"), *columns, strict=True):
         tokens = [token for token, of in zip(zip(*found, strict=True), texts_of, strict=True) if of == 0]
-        assert tokens == tokens_of(tokenizer.rust, text, space_cjk), text
+        assert tokens == tokens_of(rust, text, space_cjk), text
 
 
 def find(request: pytest.FixtureRequest, name: str) -> FastTokenizer:

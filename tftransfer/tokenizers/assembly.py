@@ -108,7 +108,7 @@ class InGraphTokenizer(tf.Module):
         self._options = options
         # TF Serving does not check the rank of its input, so the graph takes any and refuses.
         strings = [tf.TensorSpec(None, tf.string)] * (1 + pair)
-        self.tokenize = tf.function(self._tokenize, strings, autograph=False)
+        self.tokenize = tf.function(self._tokenize_pair if pair else self._tokenize, strings, autograph=False)
         self._pair = pair
 
     def pieces(self, text: tf.Tensor) -> tf.RaggedTensor:
@@ -134,21 +134,13 @@ class InGraphTokenizer(tf.Module):
             raise ConfigError(f"Expected {'two texts' if self._pair else 'one text'} a row, as at construction.")
         return self.tokenize(text, text_pair) if self._pair else self.tokenize(text)
 
-    def _tokenize(self, *columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        columns = tuple(tf.ensure_shape(text, [None]) for text in columns)
-        if len(columns) == 2:
-            sizes = map(tf.size, columns)
-            tf.debugging.assert_equal(*sizes, "Expected as many second texts as first texts.")
-        texts = [self._tokens(text, number) for number, text in enumerate(columns)]
-        layout = lay_out([text["ids"].row_lengths() for text in texts], self._room, self._options)
-        taken = []
-        for text, slices in zip(texts, layout.slices, strict=True):
-            places = kept(text["ids"], slices, layout.examples)
-            taken.append({k: places.with_values(tf.gather(v.values, places.values)) for k, v in text.items()})
-        outputs = self._assemble(taken)
-        if layout.examples is not None:
-            outputs["examples"] = tf.cast(layout.examples, tf.int32)
-        return outputs
+    def _tokenize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._rows([self._tokens(tf.ensure_shape(text, [None]), 0)])
+
+    def _tokenize_pair(self, text: tf.Tensor, text_pair: tf.Tensor) -> dict[str, tf.Tensor]:
+        text, text_pair = tf.ensure_shape(text, [None]), tf.ensure_shape(text_pair, [None])
+        tf.debugging.assert_equal(tf.size(text), tf.size(text_pair), "Expected as many second texts as first texts.")
+        return self._rows([self._tokens(text, 0), self._tokens(text_pair, 1)])
 
     def _tokens(self, text: tf.Tensor, number: int) -> dict[str, tf.RaggedTensor]:
         """Everything that the options ask of the tokens of a text, int32 `[batch, (tokens)]` each."""
@@ -161,6 +153,18 @@ class InGraphTokenizer(tf.Module):
         starts, ends, word_starts = graph_spans(text, starts, ends, self._options.space_cjk)
         texts = tf.zeros_like(starts) + number
         return {"ids": ids, "starts": starts, "ends": ends, "texts": texts, "word_starts": word_starts}
+
+    def _rows(self, texts: list[dict[str, tf.RaggedTensor]]) -> dict[str, tf.Tensor]:
+        """Makes rows of the tokens of texts, or of pairs."""
+        layout = lay_out([text["ids"].row_lengths() for text in texts], self._room, self._options)
+        taken = []
+        for text, slices in zip(texts, layout.slices, strict=True):
+            places = kept(text["ids"], slices, layout.examples)
+            taken.append({k: places.with_values(tf.gather(v.values, places.values)) for k, v in text.items()})
+        outputs = self._assemble(taken)
+        if layout.examples is not None:
+            outputs["examples"] = tf.cast(layout.examples, tf.int32)
+        return outputs
 
     def _assemble(self, texts: list[dict[str, tf.RaggedTensor]]) -> dict[str, tf.Tensor]:
         """Puts special tokens around the tokens of each row, and padding behind it."""

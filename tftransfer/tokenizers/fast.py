@@ -3,8 +3,10 @@
 import functools
 import hashlib
 import itertools
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tokenizers
@@ -106,6 +108,17 @@ class FastTokenizer:
         copy.enable_padding(pad_id=self.pad_token_id, pad_token=copy.id_to_token(self.pad_token_id) or "[PAD]")
         copy.save(str(directory / "tokenizer.json"))
 
+    @functools.cached_property
+    def _untrimmed(self) -> tokenizers.Tokenizer:
+        """The tokenizer with offsets as they are: post-processors trim spaces only, and also one put before a text."""
+        content = json.loads(self.to_json())
+        if "trim_offsets" not in json.dumps(content["post_processor"]):
+            return self.rust
+        content["post_processor"] = json.loads(json.dumps(content["post_processor"]), object_hook=_untrimming)
+        copy = tokenizers.Tokenizer.from_str(json.dumps(content))
+        copy.encode_special_tokens = True
+        return copy
+
     def encode(
         self,
         texts: Sequence[str],
@@ -169,13 +182,17 @@ class FastTokenizer:
 
     def _encodings(self, columns: Sequence[list[str]], options: RowOptions) -> list[tokenizers.Encoding]:
         # The fast one does not know offsets.
-        encode = self.rust.encode_batch if options.offsets else self.rust.encode_batch_fast
+        encode = self._untrimmed.encode_batch if options.offsets else self.rust.encode_batch_fast
         try:
             if options.space_cjk:
                 columns = [list(map(space_ideographs, column)) for column in columns]
             return encode(columns[0] if len(columns) == 1 else list(zip(*columns, strict=True)))
         except TypeError as error:
             raise DataError(_complaint(columns)) from error
+
+
+def _untrimming(part: dict[str, Any]) -> dict[str, Any]:
+    return part | {"trim_offsets": False} if "trim_offsets" in part else part
 
 
 def _flat(encodings: Sequence[tokenizers.Encoding], total: int) -> dict[str, np.ndarray]:

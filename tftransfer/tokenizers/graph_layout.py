@@ -80,9 +80,9 @@ def _cut(count: tf.Tensor, limit: tf.Tensor, truncate: str) -> list[Slice]:
 def _windows(counts: Sequence[tf.Tensor], room: int, stride: int) -> Layout:
     """Windows over the last text, beside as much of the first as half a row holds, or as the last one leaves free."""
     *beside, count = counts
-    beside = [tf.minimum(n, tf.maximum(room // 2, room - count)) for n in beside]
+    beside = [tf.minimum(n, tf.maximum(room - count, room // 2)) for n in beside]
     width = room - (beside[0] if beside else tf.zeros_like(count))
-    step = width - tf.minimum(tf.constant(stride, tf.int64), width - 1)
+    step = width - tf.minimum(width - 1, stride)
     windows = 1 + tf.maximum(count - width + step - 1, 0) // step
     examples = tf.repeat(tf.range(tf.size(windows, tf.int64)), windows)
     first = tf.ragged.range(windows).values * tf.gather(step, examples)
