@@ -1,7 +1,9 @@
 """The characters that tokens are of, against the Rust tokenizer's own offsets."""
 
+import itertools
 import json
 import random
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -83,7 +85,7 @@ def sorts_marks(text: str) -> bool:
 def test_wordpiece(name: str, full_vocabulary: Callable, build: Callable, real_lines: list[str]) -> None:
     uncased = name != "bert-base-cased"
     tokenizer = build(full_vocabulary(name), lowercase=uncased)
-    found = mistakes(tokenizer, [*torture(), *mixtures(0, 2_000), *real_lines])
+    found = mistakes(tokenizer, [*torture(), *mixtures(0, 1_000), *real_lines])
     assert [mistake for mistake in found if not sorts_marks(mistake[0])][:3] == []
     assert len(found) == (4 if uncased else 0)
 
@@ -105,34 +107,84 @@ def test_what_a_reader_can_check(uncased: FastTokenizer) -> None:
     assert ranges == [[(1, 4), (6, 10), (10, 13), (14, 15), (15, 16), (16, 17), (18, 19)], [], [], [(0, 2)]]
 
 
-KINDS = ["uncased"]
+@pytest.mark.parametrize(("folder", "model_type"), [("roberta", "roberta"), ("gpt2", "gpt2")])
+def test_byte_level(older_form: Callable, real_lines: list[str], folder: str, model_type: str) -> None:
+    tokenizer = older_form(folder, model_type)
+    assert mistakes(tokenizer, [*torture(), *mixtures(3, 1_000), *real_lines])[:3] == []
+
+
+def test_robertas_own_trimming_says_the_same_but_for_white_space(byte_level: Callable[..., FastTokenizer]) -> None:
+    tokenizer, texts = byte_level(), ["  Hello \n\n w\u00f6rld\U0001f600,  x", *torture()[::9]]
+    own = [row.offsets for row in tokenizer.rust.encode_batch(texts, add_special_tokens=False)]
+    _, starts, ends = twin(tokenizer)(tf.constant(texts))
+    ours = [list(zip(*row, strict=True)) for row in zip(starts.to_list(), ends.to_list(), strict=True)]
+    both = [(text, *pair) for text, *rows in zip(texts, own, ours, strict=True) for pair in zip(*rows, strict=True)]
+    differ = [text[slice(*new)] for text, old, new in both if old != new]
+    assert differ
+    assert all(part.isspace() for part in differ)
+
+
+@pytest.mark.parametrize(
+    "options", [{"add_prefix_space": True}, {"nfc": True}, {"added": ["  ", "covid", "\n\n"]}], ids=str
+)
+def test_byte_level_in_other_configurations(byte_level: Callable[..., FastTokenizer], options: dict) -> None:
+    found = mistakes(byte_level(**options), [*torture(), *mixtures(4, 1_000), "covid19 a  b"])
+    assert [mistake for mistake in found if not has_marks_in_a_row(mistake[0])][:3] == []
+    assert len({text for text, *_ in found}) == (12 if "nfc" in options else 0)
+
+
+def has_marks_in_a_row(text: str) -> bool:
+    """Whether NFC sorts marks on one letter, of which Rust may then take one for another."""
+    return re.search("[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u302e\U0001d165\U0001d16d]{2}", text) is not None
+
+
+def miscounted(tokenizer: FastTokenizer, text: str) -> bool:
+    """Whether "Precompiled" drops the first character, or one behind a character that becomes several.
+
+    Rust then counts the dropped one as what is next to it; all ranges of the text may be off by one.
+    """
+    normalize = tokenizer.rust.normalizer.normalize_str
+    pairs = [(normalize(a), normalize(b), normalize(a + b)) for a, b in itertools.pairwise(text)]
+    return not normalize(text[:1]) or any(len(a) > 1 and (not b or both != a + b) for a, b, both in pairs)
+
+
+@pytest.mark.parametrize(
+    ("folder", "model_type", "off"),
+    [
+        pytest.param("xlm-roberta", "xlm-roberta", 122, marks=pytest.mark.slow),  # all but the pieces is as T5 has it
+        ("t5", "t5", 122),
+        ("tiny-spm-albert", "albert", 74),
+        ("t5", "big_bird", 0),
+    ],
+)
+def test_unigram(older_form: Callable, real_lines: list[str], folder: str, model_type: str, off: int) -> None:
+    tokenizer = older_form(folder, model_type)
+    found = {mistake[0]: mistake for mistake in mistakes(tokenizer, [*torture(), *mixtures(5, 1_000), *real_lines])}
+    assert [mistake for text, mistake in found.items() if not miscounted(tokenizer, text)][:3] == []
+    assert len(found) == off
+
+
+KINDS = ["uncased", "byte_level", "t5"]
+
+
+@pytest.fixture
+def tokenizer(kind: str, request: pytest.FixtureRequest, older_form: Callable) -> FastTokenizer:
+    if kind == "t5":
+        return older_form("t5", "t5")
+    found = request.getfixturevalue(kind)
+    return found if kind == "uncased" else found(add_prefix_space=True)
+
+
+def excused(tokenizer: FastTokenizer, text: str) -> bool:
+    """Whether a text is one of those that the docstring of the kind's `pieces_with_offsets` names."""
+    kind = tokenizer.kind
+    return (kind == "WordPiece" and sorts_marks(text)) or (kind == "Unigram" and miscounted(tokenizer, text))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_strings(kind: str, request: pytest.FixtureRequest) -> None:
-    tokenizer = request.getfixturevalue(kind)
-    call = twin(tokenizer)
-
-    @settings(max_examples=30, deadline=None)
-    @given(st.lists(TEXTS, min_size=1))
-    def check(texts: list[str]) -> None:
-        assert [mistake for mistake in mistakes(tokenizer, texts, call) if not sorts_marks(mistake[0])] == []
-
-    check()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_code_point(kind: str, request: pytest.FixtureRequest) -> None:
-    tokenizer = request.getfixturevalue(kind)
-    assert mistakes(tokenizer, every_code_point("ab{0}Cd"))[:3] == []
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_saved_model_keeps_it_and_an_old_server_can_load_it(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+def test_a_saved_model_for_an_old_server_knows_the_offsets_of_any_strings(
+    tokenizer: FastTokenizer, tmp_path: Path
 ) -> None:
-    tokenizer = request.getfixturevalue(kind)
     module = in_graph(tokenizer, 16)
     module.find = tf.function(module.pieces_with_offsets, [tf.TensorSpec([None], tf.string, name="text")])
     padded = tf.function(lambda text: {f"part_{n}": part.to_tensor(-1) for n, part in enumerate(module.find(text))})
@@ -140,5 +192,19 @@ def test_a_saved_model_keeps_it_and_an_old_server_can_load_it(
     tf.saved_model.save(module, str(tmp_path), signatures=padded.get_concrete_function(spec))
     assert lint(tmp_path, server="2.12").minimum_server == "2.12"
     reloaded = tf.saved_model.load(str(tmp_path))
-    assert mistakes(tokenizer, mixtures(2, 200), reloaded.find)[:3] == []
     assert reloaded.find(tf.constant([], tf.string))[1].shape[0] == 0
+
+    @settings(max_examples=25, deadline=None)
+    @given(st.lists(TEXTS, min_size=1))
+    def any_strings(texts: list[str]) -> None:
+        found = mistakes(tokenizer, texts, reloaded.find)
+        assert [mistake for mistake in found if not excused(tokenizer, mistake[0])] == []
+
+    any_strings()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_code_point(tokenizer: FastTokenizer) -> None:
+    found = mistakes(tokenizer, every_code_point("ab{0}Cd"))
+    assert [mistake for mistake in found if not excused(tokenizer, mistake[0])][:3] == []

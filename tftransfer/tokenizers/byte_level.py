@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tftransfer.row_options import RowOptions
+from tftransfer.tokenizers.alignment import Aligned
 from tftransfer.tokenizers.assembly import InGraphTokenizer, import_tensorflow_text
 from tftransfer.tokenizers.character_classes import SEPARATOR, gpt2_splits
 from tftransfer.tokenizers.fast import FastTokenizer
@@ -62,6 +63,7 @@ class InGraphByteLevel(InGraphTokenizer):
         self._prefix = part_of(content, "pre_tokenizer", "ByteLevel")["add_prefix_space"]
         self._steps = list(normalizer_steps(content))
         self._added = _Added(content) if added_words(content) else None
+        self._lengths = tf.constant(_lengths(content), tf.int32)
         model = sentencepiece_model(BPE, _pieces(content))
         self._bpe = import_tensorflow_text().SentencepieceTokenizer(model=model, out_type=tf.int32)
 
@@ -72,14 +74,36 @@ class InGraphByteLevel(InGraphTokenizer):
         for step in self._steps:
             text = step(text)
         if self._prefix:
-            bare = (text != "") & (tf.strings.substr(text, 0, 1) != " ")
-            text = tf.where(bare, tf.constant(" ") + text, text)
+            text = _prefixed(text)
         words = _words(text) if self._added is None else self._added.words(text)
         distinct, places = tf.unique(words.values)
         # Each byte becomes the code point of its number.
         coded = tf.strings.unicode_transcode(distinct, "ISO-8859-1", "UTF-8")
         ids = self._bpe.tokenize(coded if self._added is None else self._added.named(distinct, coded))
         return words.with_values(tf.gather(ids, places)).merge_dims(1, 2)
+
+    def pieces_with_offsets(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """Turns valid UTF-8 strings `[batch]` into ids and the characters they are of; see `InGraphTokenizer`.
+
+        A token that begins or ends within a character is of all of it. Exact but for three and more combining marks on
+        one letter that NFC sorts, if the tokenizer has that: Rust may have a mark be of another one of them.
+        """
+        ids = self.pieces(text)
+        aligned = Aligned.of(text)
+        for step in self._steps:
+            aligned = step.aligned(aligned)
+        if self._prefix:
+            aligned = aligned.prefixed(_prefixed(aligned.text))
+        # The tokens of all texts, end to end, are the bytes of all texts.
+        lengths = tf.gather(self._lengths, ids.values)
+        first = tf.cumsum(lengths, exclusive=True)
+        return ids, *aligned.ranges(text, ids, first, first + lengths - 1)
+
+
+def _prefixed(text: tf.Tensor) -> tf.Tensor:
+    """Puts a space before texts that have none there."""
+    bare = (text != "") & (tf.strings.substr(text, 0, 1) != " ")
+    return tf.where(bare, tf.constant(" ") + text, text)
 
 
 class _Added(tf.Module):
@@ -140,6 +164,14 @@ def _pieces(content: dict[str, Any]) -> Iterator[tuple[str, float, int]]:
             # A special token, say, or a gap: no merge makes it, so no text may.
             yield _name(i), 0.0, CONTROL
     yield "\u0101", 0.0, UNKNOWN
+
+
+def _lengths(content: dict[str, Any]) -> list[int]:
+    """Returns how many bytes of a text the token of each id is."""
+    vocab = content["model"]["vocab"]
+    added = {token["id"]: len(token["content"].encode()) for token in added_words(content)}
+    lengths = {i: len(token) for token, i in vocab.items()} | added
+    return [lengths.get(i, 0) for i in range(max(lengths) + 1)]
 
 
 def _name(i: int) -> str:

@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 import tokenizers
 
+from tftransfer.tokenizers.alignment import Aligned, spread
 from tftransfer.tokenizers.assembly import import_tensorflow_text
 from tftransfer.tokenizers.character_classes import SEPARATOR
 from tftransfer.tokenizers.charsmap import grapheme_pattern, whole_graphemes
-from tftransfer.tokenizers.composition import bystanders
+from tftransfer.tokenizers.composition import bystanders, joins
 from tftransfer.tokenizers.normalizer_table import single_changes, table_buffer
 from tftransfer.tokenizers.twin import parts_of, replacement
 
@@ -31,6 +32,16 @@ class Replace(tf.Module):
     def __call__(self, text: tf.Tensor) -> tf.Tensor:
         return tf.strings.regex_replace(text, self._pattern, self._rewrite)
 
+    def aligned(self, texts: Aligned) -> Aligned:
+        """Replaces the texts; what is new is of the last character that it replaces, as in Rust."""
+        parts = separated(texts.text, self._pattern, rf"{SEPARATOR}\0{SEPARATOR}")
+        inside = tf.ragged.range(parts.row_lengths()).values % 2 == 1
+        new = tf.where(inside, self._rewrite.replace("\\\\", "\\"), parts.values)
+        part, place = spread(tf.strings.length(new))
+        last = tf.strings.length(parts.values) - 1
+        place = tf.where(tf.gather(inside, part), tf.gather(last, part), place)
+        return texts.moved(_joined(parts.with_values(new)), parts.values, part, place)
+
 
 class Table(tf.Module):
     """Does what some normalizers together do to each character alone, found by asking them.
@@ -47,6 +58,10 @@ class Table(tf.Module):
     def __call__(self, text: tf.Tensor) -> tf.Tensor:
         return self._op.normalize(text)
 
+    def aligned(self, texts: Aligned) -> Aligned:
+        """Replaces the texts; what a character becomes is of that character."""
+        return texts.normalized(self._op)
+
 
 class Compose(tf.Module):
     """NFC, by TensorFlow Text's op; characters that are too new for Rust are kept from it."""
@@ -55,8 +70,28 @@ class Compose(tf.Module):
         parts = separated(text, f"[{bystanders()}]+", rf"{SEPARATOR}\0{SEPARATOR}")
         inside = tf.ragged.range(parts.row_lengths()).values % 2 == 1
         composed = import_tensorflow_text().normalize_utf8(tf.where(inside, "", parts.values), "NFC")
-        flat = tf.where(inside, parts.values, composed)
-        return tf.strings.unsorted_segment_join(flat, parts.value_rowids(), parts.nrows())
+        return _joined(parts.with_values(tf.where(inside, parts.values, composed)))
+
+    def aligned(self, texts: Aligned) -> Aligned:
+        """Replaces the texts; see `_first_and_rest`."""
+        parts = separated(texts.text, joins(), rf"{SEPARATOR}\0{SEPARATOR}")
+        return _first_and_rest(texts, parts, self(parts.values))
+
+
+def _first_and_rest(texts: Aligned, parts: tf.RaggedTensor, new: tf.Tensor) -> Aligned:
+    """Replaces each part by another text: its first character is of the part's first one, the rest of the part's end.
+
+    So a letter that swallows the marks behind it is of itself alone, as in Rust, and a mark that stays is of itself.
+    """
+    head = tf.strings.length(tf.strings.substr(new, 0, 1, "UTF8_CHAR"))
+    shift = tf.strings.length(parts.values) - tf.strings.length(new)
+    part, place = spread(tf.strings.length(new))
+    place = tf.where(place < tf.gather(head, part), 0, tf.maximum(place + tf.gather(shift, part), 0))
+    return texts.moved(_joined(parts.with_values(new)), parts.values, part, place)
+
+
+def _joined(parts: tf.RaggedTensor) -> tf.Tensor:
+    return tf.strings.unsorted_segment_join(parts.values, parts.value_rowids(), parts.nrows())
 
 
 def separated(text: tf.Tensor, pattern: str, rewrite: str) -> tf.RaggedTensor:
@@ -80,6 +115,14 @@ class Graphemes(tf.Module):
         self._table = tf.lookup.StaticHashTable(content, default_value="")
 
     def __call__(self, text: tf.Tensor) -> tf.Tensor:
+        return _joined(self._changed(text)[1])
+
+    def aligned(self, texts: Aligned) -> Aligned:
+        """Replaces the texts; see `_first_and_rest`."""
+        parts, new = self._changed(texts.text)
+        return _first_and_rest(texts, parts, new.values)
+
+    def _changed(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         parts = separated(text, grapheme_pattern(), rf"\1{SEPARATOR}\2{SEPARATOR}")
         flat = parts.values
         # Separators come in pairs, so that what lies inside of one has an odd place in its row.
@@ -87,7 +130,7 @@ class Graphemes(tf.Module):
         for characters in (2, 1):
             new = self._table.lookup(tf.strings.substr(parts.values, 0, characters, "UTF8_CHAR"))
             flat = tf.where(short & (new != ""), new, flat)
-        return tf.strings.unsorted_segment_join(flat, parts.value_rowids(), parts.nrows())
+        return parts, parts.with_values(flat)
 
 
 def normalizer_steps(content: dict[str, Any]) -> Iterator[tf.Module]:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftransfer.row_options import RowOptions
-from tftransfer.tokenizers.alignment import Aligned, Words, offsets_of
+from tftransfer.tokenizers.alignment import Aligned, Words
 from tftransfer.tokenizers.assembly import InGraphTokenizer, import_tensorflow_text
 from tftransfer.tokenizers.fast import FastTokenizer
 from tftransfer.tokenizers.layout import HEAD
@@ -67,15 +67,13 @@ class InGraphWordPiece(InGraphTokenizer):
         """Turns valid UTF-8 strings `[batch]` into ids and the characters they are of; see `InGraphTokenizer`.
 
         Exact but for words with combining marks that survive the stripping of accents and are sorted by it: such words
-        are unknown, and Rust has them end at the mark that stood where the last one came to stand.
+        are unknown, and Rust has them end some marks earlier or later.
         """
-        normalized, offsets = self._normalizer.normalize_with_offsets(text)
-        aligned = Aligned.of(text).moved(normalized, offsets[:, :-1])
-        words, starts = Words.between_spaces(aligned.text)
-        ids, within, _ = self._wordpiece.tokenize_with_offsets(self._short(words.values))
-        first, last = Words(words, starts).bounds(within)
-        ids = words.with_values(ids).merge_dims(1, 2)
-        return ids, *offsets_of(text, ids, tf.gather(aligned.source, first), tf.gather(aligned.source, last))
+        aligned = Aligned.of(text).normalized(self._normalizer)
+        words = Words.between_spaces(aligned.text)
+        ids, starts, _ = self._wordpiece.tokenize_with_offsets(self._short(words.words.values))
+        ids = words.words.with_values(ids).merge_dims(1, 2)
+        return ids, *aligned.ranges(text, ids, *words.bounds(starts))
 
     def _short(self, words: tf.Tensor) -> tf.Tensor:
         """Puts the unknown token in the place of words `[words]` that are too long."""
