@@ -128,7 +128,7 @@ def test_fields_that_do_not_fit_are_refused(fields: dict[str, Any], message: str
 def test_write(tmp_path: Path) -> None:
     report = _report()
     report.write(tmp_path)
-    files = ["labels.png", "metrics.json", "mistakes.jsonl", "reliability.png", "report.md"]
+    files = ["f1_by_label.png", "metrics.json", "mistakes.jsonl", "reliability.png", "report.md"]
     assert sorted(os.listdir(tmp_path)) == files
     assert json.loads((tmp_path / "metrics.json").read_text("utf-8")) == report.metrics()
     page = (tmp_path / "report.md").read_text("utf-8")

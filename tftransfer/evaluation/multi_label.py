@@ -120,13 +120,13 @@ class MultiLabelReport(Report):
         ]
 
     def draw(self, directory: Path) -> dict[str, str]:
-        """Draws `labels.png` and `reliability.png`."""
+        """Draws `f1_by_label.png` and `reliability.png`."""
         rows = self.metrics()["per_class"].values()
         measures = {name: np.array([row[name] for row in rows]) for name in ("precision", "recall", "f1")}
-        diagrams.bars(directory / "labels.png", self.labels, measures)
+        diagrams.bars(directory / "f1_by_label.png", self.labels, measures)
         diagrams.reliability(directory / "reliability.png", self._probabilities().ravel(), self.targets.ravel())
         return {
-            "labels.png": "Precision, recall and F1 of each label",
+            "f1_by_label.png": "Precision, recall and F1 of each label",
             "reliability.png": "How often a label is true, by its probability",
         }
 
