@@ -16,17 +16,23 @@ def echo_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
-def metrics_text(metrics: Mapping[str, Any]) -> str:
-    """Returns a report's metrics as text: the numbers, then a table a class."""
-    from tftransfer.evaluation.tables import table
+_WIDEST = 12
+"""Columns of the widest table that is printed; wider ones are in metrics.json."""
 
-    lines = [f"{name}  {value:.4f}" for name, value in metrics.items() if isinstance(value, float)]
-    classes = metrics.get("per_class", {})
-    if classes:
-        columns = list(next(iter(classes.values())))
-        cells = [
-            [label, *(f"{row[c]:.4f}" if isinstance(row[c], float) else f"{row[c]:,}" for c in columns)]
-            for label, row in classes.items()
-        ]
-        lines += ["", table(["label", *columns], cells)]
-    return "\n".join(lines)
+
+def metrics_text(metrics: Mapping[str, Any]) -> str:
+    """Returns a report's metrics as text: the numbers, then every table under its name."""
+    from tftransfer.evaluation.tables import cell, table
+
+    numbers = [[name, cell(value)] for name, value in metrics.items() if isinstance(value, int | float)]
+    parts = [table(["metric", "value"], numbers)] if numbers else []
+    for name, rows in metrics.items():
+        if not isinstance(rows, Mapping) or not rows:
+            continue
+        # {row: number}, or {row: {column: number}}
+        body = {row: cells if isinstance(cells, Mapping) else {"count": cells} for row, cells in rows.items()}
+        columns = list(next(iter(body.values())))
+        if len(columns) <= _WIDEST:
+            cells = [[row, *(cell(values[column]) for column in columns)] for row, values in body.items()]
+            parts.append(f"{name}\n{table(['', *columns], cells)}")
+    return "\n\n".join(parts)

@@ -7,7 +7,7 @@ import numpy as np
 
 from tftransfer.errors import DataError
 
-__all__ = ["examples", "label_ids", "named", "numbers", "parallel", "probabilities", "ranges", "shapes"]
+__all__ = ["examples", "label_ids", "named", "numbers", "parallel", "probabilities", "probable", "ranges", "shapes"]
 
 _SLACK = 1e-3
 """How far outside 0 to 1 a probability may lie: what rounding in float16 leaves of a softmax."""
@@ -127,6 +127,15 @@ def ranges(labels: Sequence[str], targets: np.ndarray, scores: np.ndarray, origi
     if unknown.size:
         where = _where(unknown, origins)
         raise DataError(f"Expected targets from 0 to {len(labels) - 1}, got {targets[unknown[0]]} in {where}.")
+    probable(scores, origins)
+
+
+def probable(scores: np.ndarray, origins: Sequence[str]) -> None:
+    """Checks that every score (examples, labels) is a probability.
+
+    Raises:
+        DataError: if not; it names the first example at fault.
+    """
     broken = np.flatnonzero(np.isnan(scores).any(axis=1))
     if broken.size:
         where = _where(broken, origins)

@@ -13,7 +13,7 @@ from tftransfer.evaluation import figures, ticks
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["bars", "curve", "reliability", "scatter"]
+__all__ = ["bars", "curves", "reliability", "scatter"]
 
 _MOST_BARS = 100
 """Bars beyond it are left out; the table of report.md has them all."""
@@ -94,19 +94,21 @@ def bars(path: Path, labels: Sequence[str], values: Mapping[str, np.ndarray]) ->
     figures.save(figure, path)
 
 
-def curve(path: Path, x: np.ndarray, y: np.ndarray, names: tuple[str, str]) -> None:
-    """Draws a share, from 0 to 1, against a number that grows.
+def curves(path: Path, x: np.ndarray, lines: Mapping[str, np.ndarray], name: str) -> None:
+    """Draws shares, from 0 to 1, against a number that grows.
 
     Args:
         path: Path. The PNG to write.
         x: array (points,). Along the horizontal axis.
-        y: float array (points,). Along the vertical axis.
-        names: tuple of two str. What stands beside the axes.
+        lines: Mapping of str to float array (points,). Along the vertical axis, under their names.
+        name: str. What stands beside the horizontal axis.
     """
     figure = figures.figure(5.5, 4, layout="constrained")
     axes = figure.subplots()
-    axes.plot(x, y, "-o", markersize=3)
-    axes.set(ylim=(0, 1.02), xlabel=names[0], ylabel=names[1])
+    for label, y in lines.items():
+        axes.plot(x, y, "-o" if len(x) <= 100 else "-", markersize=3, label=label)
+    axes.set(ylim=(0, 1.02), xlabel=name)
+    axes.legend(fontsize=9)
     _grid(axes)
     figures.save(figure, path)
 

@@ -50,7 +50,7 @@ def mistakes(mistakes: Sequence[Mapping[str, Any]], order: str) -> list[str]:
     if not mistakes:
         return ["## Mistakes", "None: every answer is right."]
     shown = mistakes[:_SHOWN_MISTAKES]
-    columns = sorted(shown[0], key=lambda name: (_LAST.get(name, 0), isinstance(shown[0][name], str)))
+    columns = sorted(shown[0], key=lambda name: (_LAST.get(name, 0), isinstance(shown[0][name], str | list)))
     rows = [[_shortened(cell(mistake[name])) for name in columns] for mistake in shown]
     count = f"{len(shown)} of {len(mistakes)}, {order}; all of them: [mistakes.jsonl](mistakes.jsonl)."
     return ["## Mistakes", count, markdown_table([words(name) for name in columns], rows)]
