@@ -26,11 +26,14 @@ class TaggedWords(NamedTuple):
         starts: int array `(words,)`. Where each begins, in characters.
         ends: int array `(words,)`. Where it ends.
         scores: float32 array `(words, labels)`. The probability of each label; logits before `scores`.
+        goes_on: bool array `(words,)`. Which are parts of the one before, so that no span begins there. Defaults to
+            None: none.
     """
 
     starts: np.ndarray
     ends: np.ndarray
     scores: np.ndarray
+    goes_on: np.ndarray | None = None
 
 
 @registry.tasks.register("token_classification")
@@ -163,37 +166,32 @@ class TokenClassification(Task):
         return [words._replace(scores=_softmax(words.scores)) for words in logits]
 
     def decode(self, scores: Sequence[TaggedWords], columns: Columns) -> list[dict[str, Any]]:
-        return [
-            {"entities": [self._entity(span, words, text) for span in self._tags.decode(words.scores.argmax(-1))]}
-            for words, text in zip(scores, columns["text"], strict=True)
-        ]
-
-    def _entity(self, span: Span, words: TaggedWords, text: str) -> dict[str, Any]:
-        """Returns a span of words in the words of the user: its score is the mean of those of its words' tags."""
-        first, last, kind = span
-        start, end = int(words.starts[first]), int(words.ends[last - 1])
-        score = float(words.scores[first:last].max(-1).mean())
-        return {"type": kind, "text": text[start:end], "start": start, "end": end, "score": score}
+        tags, answers = self._tags, []
+        for words, text in zip(scores, columns["text"], strict=True):
+            spans = tags.decode(words.scores.argmax(-1), words.goes_on)
+            answers.append({"entities": [_entity(span, words, text) for span in spans]})
+        return answers
 
     def evidence(self, scores: Sequence[TaggedWords], columns: Columns) -> dict[str, Any]:
         if "words" in columns:
-            found = [self._in_tokens(*pair) for pair in zip(scores, columns["words"], strict=True)]
-        else:
-            answers = self.decode(scores, columns)
-            found = [[(e["start"], e["end"], e["type"]) for e in answer["entities"]] for answer in answers]
-        targets = [[(start, end, kind) for start, end, kind in spans] for spans in columns["spans"]]
-        labels = list(self._tags.types)
-        return {"labels": labels, "targets": targets, "predictions": found, "texts": shown_texts(columns)}
+            scores = [self._in_tokens(*pair) for pair in zip(scores, columns["words"], strict=True)]
+        answers = self.decode(scores, columns)
+        return {
+            "labels": list(self._tags.types),
+            "targets": [[(start, end, kind) for start, end, kind in spans] for spans in columns["spans"]],
+            "predictions": [[(e["start"], e["end"], e["type"]) for e in answer["entities"]] for answer in answers],
+            "scores": [[e["score"] for e in answer["entities"]] for answer in answers],
+            "texts": shown_texts(columns),
+        }
 
-    def _in_tokens(self, words: TaggedWords, tokens: Sequence[tuple[int, int]]) -> list[Span]:
-        """Returns the spans in the tokens of the user's file, each of which has the tag of its first word."""
+    def _in_tokens(self, words: TaggedWords, tokens: Sequence[tuple[int, int]]) -> TaggedWords:
+        """Returns the tokens of the user's file as words, each with the scores of its first word."""
         starts, ends = np.array(tokens, int).reshape(-1, 2).T
         # The word that the token begins in, or else the next one, if the token reaches it.
         word = np.searchsorted(words.ends, starts, side="right")
         some = np.flatnonzero(np.append(words.starts, np.iinfo(np.int32).max)[word] < ends)
-        word, starts, ends = word[some], starts[some], ends[some]
-        spans = self._tags.decode(words.scores.argmax(-1)[word], np.diff(word, prepend=-1) == 0)
-        return [(int(starts[first]), int(ends[last - 1]), kind) for first, last, kind in spans]
+        word = word[some]
+        return TaggedWords(starts[some], ends[some], words.scores[word], np.diff(word, prepend=-1) == 0)
 
     def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
         from tftransfer.tasks.components.entities import entities_in_graph
@@ -219,6 +217,14 @@ class TokenClassification(Task):
     @property
     def _tags(self) -> TagSet:
         return TagSet(self._labels, self.scheme)
+
+
+def _entity(span: Span, words: TaggedWords, text: str) -> dict[str, Any]:
+    """Returns a span of words as the user wrote it; its score is the mean of those of its words' tags."""
+    first, last, kind = span
+    start, end = int(words.starts[first]), int(words.ends[last - 1])
+    score = float(words.scores[first:last].max(-1).mean())
+    return {"type": kind, "text": text[start:end], "start": start, "end": end, "score": score}
 
 
 def _in_words(spans: Sequence[Span], starts: np.ndarray, ends: np.ndarray) -> list[Span]:
