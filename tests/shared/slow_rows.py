@@ -54,14 +54,18 @@ def tokens_of(rust: tokenizers.Tokenizer, text: str, space_cjk: bool) -> list[tu
     """Returns id, start, end and whether a word begins, of each token of a text; see `plain`."""
     asked, before = spaced(text) if space_cjk else (text, list(range(len(text) + 1)))
     encoding, words, seen, tokens = rust.encode(asked), word_starts(text), set(), []
+    behind = 0
     for token, (begin, stop) in zip(encoding.ids, encoding.offsets, strict=True):
         start, end = before[begin], before[stop]
         while start < len(text) and text[start].isspace():
             start += 1
         while end > start and text[end - 1].isspace():
             end -= 1
-        begins = start < end and start in words and start not in seen
+        # Or the tokenizer has left out the word's beginning.
+        first = max((word for word in words if word <= start), default=-1)
+        begins = start < end and ((first == start and start not in seen) or first >= behind)
         if start < end:
             seen.add(start)
+            behind = end
         tokens.append((token, start, max(start, end), begins))
     return tokens

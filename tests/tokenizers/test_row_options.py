@@ -171,6 +171,12 @@ def test_words_by_hand(uncased: FastTokenizer) -> None:
     assert [array[[0, -1]].tolist() for array in (encoded.starts, encoded.ends, encoded.texts)] == [[-1, -1]] * 3
 
 
+def test_a_word_whose_beginning_is_left_out_has_a_first_token(uncased: FastTokenizer) -> None:
+    text = "\ufeffhello \u200bplaying \u0301ab\u200bcd"
+    encoded = uncased.encode([text], max_length=64, options=RowOptions(offsets=True))
+    assert encoded.starts[encoded.word_starts].tolist() == [text.index(word) for word in ("hello", "play", "ab")]
+
+
 def test_only_the_first_token_of_a_character_begins_a_word(byte_level: Callable) -> None:
     # Bytes of an emoji that no merge joins; white space is no token's character.
     tokenizer = byte_level()

@@ -4,5 +4,6 @@ from tftransfer.tasks.multi_label_classification import MultiLabelClassification
 from tftransfer.tasks.regression import Regression
 from tftransfer.tasks.sequence_classification import SequenceClassification
 from tftransfer.tasks.task import Task
+from tftransfer.tasks.token_classification import TokenClassification
 
-__all__ = ["MultiLabelClassification", "Regression", "SequenceClassification", "Task"]
+__all__ = ["MultiLabelClassification", "Regression", "SequenceClassification", "Task", "TokenClassification"]

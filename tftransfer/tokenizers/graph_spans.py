@@ -68,7 +68,10 @@ def _words(kind: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
 
 def _begins(starts: tf.Tensor, ends: tf.Tensor, words: tf.Tensor) -> tf.Tensor:
     """1 for the tokens that begin a word, 0 for the others: int32 `[tokens]`."""
-    some = tf.where(ends > starts)
-    places = tf.gather(starts, some[:, 0])
-    begins = tf.gather(words, places) & (places != tf.concat([[-1], places], 0)[:-1])
-    return tf.scatter_nd(some, tf.cast(begins, tf.int32), tf.shape(starts, tf.int64))
+    some, shape = tf.where(ends > starts), tf.shape(starts, tf.int64)
+    starts, ends = tf.gather(starts, some[:, 0]), tf.gather(ends, some[:, 0])
+    number = tf.cumsum(tf.cast(words, tf.int32))
+    before = tf.concat([[0], tf.gather(number, ends - 1)], 0)[:-1]
+    begins = tf.gather(words, starts) & (starts != tf.concat([[-1], starts], 0)[:-1])
+    begins |= tf.gather(number, starts) > before
+    return tf.scatter_nd(some, tf.cast(begins, tf.int32), shape)

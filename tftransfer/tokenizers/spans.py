@@ -35,7 +35,8 @@ def spans(texts: Sequence[str], numbers: np.ndarray, starts: np.ndarray, ends: n
     """Finds a tokenizer's offsets in the user's texts, without white space around them.
 
     A token of nothing but white space is an empty one, before the next other character. A word is a run of characters
-    inside of words, or one character that is a word alone; of tokens that start alike, only the first begins it.
+    inside of words, or one character that is a word alone; its first token begins it, and of tokens that start alike
+    only the first.
 
     Args:
         texts: sequence of str, as the user wrote them.
@@ -84,5 +85,9 @@ def _begins(starts: np.ndarray, ends: np.ndarray, words: np.ndarray) -> np.ndarr
     """Which tokens begin a word: bool `[tokens]`."""
     begins = np.zeros(len(starts), bool)
     some = np.flatnonzero(ends > starts)
-    begins[some] = words[starts[some]] & (np.diff(starts[some], prepend=-1) != 0)
+    starts, ends = starts[some], ends[some]
+    # Of a word whose first characters no tokenizer keeps, such as marks without width, the first token there is.
+    number = np.cumsum(words)
+    before = np.insert(number[ends - 1], 0, 0)[:-1]
+    begins[some] = (words[starts] & (np.diff(starts, prepend=-1) != 0)) | (number[starts] > before)
     return begins
