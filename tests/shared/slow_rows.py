@@ -54,18 +54,25 @@ def tokens_of(rust: tokenizers.Tokenizer, text: str, space_cjk: bool) -> list[tu
     """Returns id, start, end and whether a word begins, of each token of a text; see `plain`."""
     asked, before = spaced(text) if space_cjk else (text, list(range(len(text) + 1)))
     encoding, words, seen, tokens = rust.encode(asked), word_starts(text), set(), []
+    ranges = [trimmed(text, before[start], before[end]) for start, end in encoding.offsets]
+    following = [*(start for start, _ in ranges), len(text)][1:]
     behind = 0
-    for token, (begin, stop) in zip(encoding.ids, encoding.offsets, strict=True):
-        start, end = before[begin], before[stop]
-        while start < len(text) and text[start].isspace():
-            start += 1
-        while end > start and text[end - 1].isspace():
-            end -= 1
+    for token, (start, end), limit in zip(encoding.ids, ranges, following, strict=True):
         # Or the tokenizer has left out the word's beginning.
         first = max((word for word in words if word <= start), default=-1)
         begins = start < end and ((first == start and start not in seen) or first >= behind)
         if start < end:
             seen.add(start)
+            while end < limit and unicodedata.category(text[end])[0] == "M":
+                end += 1
             behind = end
-        tokens.append((token, start, max(start, end), begins))
+        tokens.append((token, start, end, begins))
     return tokens
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < len(text) and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, max(start, end)

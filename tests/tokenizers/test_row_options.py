@@ -177,6 +177,14 @@ def test_a_word_whose_beginning_is_left_out_has_a_first_token(uncased: FastToken
     assert encoded.starts[encoded.word_starts].tolist() == [text.index(word) for word in ("hello", "play", "ab")]
 
 
+def test_a_mark_without_a_token_is_of_the_one_before(uncased: FastTokenizer, byte_level: Callable) -> None:
+    # Decomposed accents, which are stripped, and which are tokens of their own.
+    text, options = "cafe\u0301\u0323 the", RowOptions(offsets=True)
+    stripped, kept = (t.encode([text], max_length=64, options=options) for t in (uncased, byte_level()))
+    assert max(stripped.ends[stripped.starts < 5]) == 6
+    assert sorted({*kept.ends[kept.starts < 6].tolist()} - {-1})[-3:] == [4, 5, 6]
+
+
 def test_only_the_first_token_of_a_character_begins_a_word(byte_level: Callable) -> None:
     # Bytes of an emoji that no merge joins; white space is no token's character.
     tokenizer = byte_level()

@@ -5,10 +5,11 @@ import unicodedata
 
 import numpy as np
 
-__all__ = ["ALONE", "IDEOGRAPH", "INNER", "SPACED_IDEOGRAPH", "WHITE", "kind_runs", "kinds"]
+__all__ = ["ALONE", "IDEOGRAPH", "MARK", "SPACED_IDEOGRAPH", "WHITE", "kind_runs", "kinds"]
 
-# Of each kind a number; from ALONE on, a character is a word by itself.
-WHITE, INNER, ALONE, IDEOGRAPH = range(4)
+# Of each kind a number; from ALONE on, a character is a word by itself. Those between it and WHITE are inside of words.
+WHITE, INNER, MARK, ALONE, IDEOGRAPH = range(5)
+_OF_CATEGORY = {"M": MARK, "P": ALONE, "S": ALONE}
 # The blocks of ideographs that BERT sets apart (Devlin et al., 2019).
 _IDEOGRAPHS = (
     (0x3400, 0x4DBF),
@@ -29,15 +30,15 @@ def kinds() -> np.ndarray:
     """Returns the kind of every code point: uint8 array `[1114112]`.
 
     White space is what `str.isspace` says; punctuation and symbols (categories P and S) and ideographs are words alone;
-    everything else, such as letters, digits, marks and characters without width, is inside of words.
+    marks (M) and everything else, such as letters, digits and characters without width, are inside of words.
     """
     table = np.full(0x110000, INNER, np.uint8)
     for point in range(len(table)):
         char = chr(point)
         if char.isspace():
             table[point] = WHITE
-        elif unicodedata.category(char)[0] in "PS":
-            table[point] = ALONE
+        else:
+            table[point] = _OF_CATEGORY.get(unicodedata.category(char)[0], INNER)
     for first, last in _IDEOGRAPHS:
         table[first : last + 1] = IDEOGRAPH
     return table

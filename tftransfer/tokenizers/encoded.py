@@ -23,7 +23,8 @@ class Encoded:
         starts: int32 array `[total]` or None: only if `RowOptions.offsets`, as all that follow. The first character of
             each token in its text as the user wrote it, in code points; -1 for a special token. White space around a
             token does not count; a token of nothing else is an empty one. Defaults to None.
-        ends: int32 array `[total]` or None. The character after the last, or -1. Defaults to None.
+        ends: int32 array `[total]` or None. The character after the last, or -1. Marks that no token is
+            of, such as stripped accents, are of the token before. Defaults to None.
         texts: int8 array `[total]` or None. Which text of the row each token is of: 0 the first, 1 the second, -1 none,
             since it is a special token. Defaults to None.
         word_starts: bool array `[total]` or None. Whether a word begins with the token. A word is a run of letters,

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tftransfer.tokenizers.character_kinds import ALONE, IDEOGRAPH, INNER, SPACED_IDEOGRAPH, WHITE, kind_runs
+from tftransfer.tokenizers.character_kinds import ALONE, IDEOGRAPH, MARK, SPACED_IDEOGRAPH, WHITE, kind_runs
 
 __all__ = ["graph_spans", "space_ideographs"]
 
@@ -38,9 +38,11 @@ def graph_spans(
     else:
         begin, end = base + starts.values, base + ends.values
     solid = kind != WHITE
-    rank, places = _before(solid), tf.cast(tf.where(solid)[:, 0], tf.int32)
-    begin = tf.minimum(tf.gather(tf.concat([places, [tf.size(kind)]], 0), tf.gather(rank, begin)), limit)
-    end = tf.maximum(tf.gather(tf.concat([[0], places + 1], 0), tf.gather(rank, end)), begin)
+    begin = tf.minimum(tf.gather(_next(solid), begin), limit)
+    end = tf.maximum(tf.gather(_after_last(solid), end), begin)
+    following = tf.concat([begin, tf.shape(kind)], 0)[1:]
+    marked = tf.minimum(tf.minimum(tf.gather(_next(kind != MARK), end), limit), following)
+    end = tf.where(end > begin, tf.maximum(marked, end), end)
     first = tf.ragged.range(points.row_lengths()).values == 0
     flat = (begin - base, end - base, _begins(begin, end, _words(kind, first)))
     return tuple(starts.with_values(x) for x in flat)
@@ -49,6 +51,20 @@ def graph_spans(
 def _before(values: tf.Tensor) -> tf.Tensor:
     """Sums of all values before each place, and at the end of all: int32."""
     return tf.concat([[0], tf.cumsum(tf.cast(values, tf.int32))], 0)
+
+
+def _next(which: tf.Tensor) -> tf.Tensor:
+    """From each place, and from the end of all, the next character of some, or the end of all: `[characters + 1]`."""
+    return tf.gather(tf.concat([_places(which), tf.shape(which)], 0), _before(which))
+
+
+def _after_last(which: tf.Tensor) -> tf.Tensor:
+    """Before each place, and before the end of all, the end of the last character of some, or 0: `[characters + 1]`."""
+    return tf.gather(tf.concat([[0], _places(which) + 1], 0), _before(which))
+
+
+def _places(which: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.where(which)[:, 0], tf.int32)
 
 
 def _unspaced(kind: tf.Tensor, bases: tf.Tensor, numbers: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
@@ -61,7 +77,7 @@ def _unspaced(kind: tf.Tensor, bases: tf.Tensor, numbers: tf.Tensor, places: tf.
 
 def _words(kind: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
     """Which characters begin a word: bool `[characters]`; `first` says which begin a text."""
-    inner = kind == INNER
+    inner = (kind > WHITE) & (kind < ALONE)
     goes_on = tf.concat([[False], inner], 0)[:-1] & ~first
     return (kind >= ALONE) | (inner & ~goes_on)
 

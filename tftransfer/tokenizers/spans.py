@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tftransfer.tokenizers.character_kinds import ALONE, IDEOGRAPH, INNER, SPACED_IDEOGRAPH, WHITE, kinds
+from tftransfer.tokenizers.character_kinds import ALONE, IDEOGRAPH, MARK, SPACED_IDEOGRAPH, WHITE, kinds
 
 __all__ = ["Spans", "space_ideographs", "spans"]
 
@@ -34,9 +34,9 @@ def space_ideographs(text: str) -> str:
 def spans(texts: Sequence[str], numbers: np.ndarray, starts: np.ndarray, ends: np.ndarray, spaced: bool) -> Spans:
     """Finds a tokenizer's offsets in the user's texts, without white space around them.
 
-    A token of nothing but white space is an empty one, before the next other character. A word is a run of characters
-    inside of words, or one character that is a word alone; its first token begins it, and of tokens that start alike
-    only the first.
+    A token of nothing but white space is an empty one, before the next other character. Marks that no token is of, such
+    as accents that were stripped, are of the one before. A word is a run of characters inside of words, or one
+    character that is a word alone; its first token begins it, and of tokens that start alike only the first.
 
     Args:
         texts: sequence of str, as the user wrote them.
@@ -59,10 +59,11 @@ def spans(texts: Sequence[str], numbers: np.ndarray, starts: np.ndarray, ends: n
         starts, ends = (np.searchsorted(places, origin + x) for x in (starts, ends))
     else:
         starts, ends = (bases[numbers] + x for x in (starts, ends))
-    solid = kind != WHITE
-    rank, places = _before(solid), np.flatnonzero(solid)
-    starts = np.minimum(np.append(places, len(kind))[rank[starts]], bases[numbers + 1])
-    ends = np.maximum(np.insert(places + 1, 0, 0)[rank[ends]], starts)
+    solid, limits = kind != WHITE, bases[numbers + 1]
+    starts = np.minimum(_next(solid)[starts], limits)
+    ends = np.maximum(_after_last(solid)[ends], starts)
+    marked = np.minimum(np.minimum(_next(kind != MARK)[ends], limits), np.append(starts, len(kind))[1:])
+    ends = np.where(ends > starts, np.maximum(marked, ends), ends)
     begins = _begins(starts, ends, _words(kind, bases))
     starts, ends = ((x - bases[numbers]).astype(np.int32) for x in (starts, ends))
     return Spans(starts, ends, begins)
@@ -73,9 +74,19 @@ def _before(values: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
 
 
+def _next(which: np.ndarray) -> np.ndarray:
+    """From each place, and from the end of all, the next character of some, or the end of all: `[characters + 1]`."""
+    return np.append(np.flatnonzero(which), len(which))[_before(which)]
+
+
+def _after_last(which: np.ndarray) -> np.ndarray:
+    """Before each place, and before the end of all, the end of the last character of some, or 0: `[characters + 1]`."""
+    return np.append(0, np.flatnonzero(which) + 1)[_before(which)]
+
+
 def _words(kind: np.ndarray, bases: np.ndarray) -> np.ndarray:
     """Which characters begin a word: bool `[characters]`."""
-    inner = kind == INNER
+    inner = (kind > WHITE) & (kind < ALONE)
     goes_on = np.concatenate([[False], inner])
     goes_on[bases] = False
     return (kind >= ALONE) | (inner & ~goes_on[:-1])
