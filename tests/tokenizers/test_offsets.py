@@ -1,5 +1,6 @@
 """The characters that tokens are of, against the Rust tokenizer's own offsets."""
 
+import functools
 import itertools
 import json
 import random
@@ -39,6 +40,7 @@ def every_code_point(form: str) -> list[str]:
     return [" ".join(texts[start : start + 12]) for start in range(0, len(texts), 12)]
 
 
+@functools.lru_cache(maxsize=1)
 def untrimmed(tokenizer: FastTokenizer) -> tokenizers.Tokenizer:
     """The Rust tokenizer without its post-processor, which may trim too, but to nothing what is all white space."""
     rust = tokenizers.Tokenizer.from_str(json.dumps(json.loads(tokenizer.to_json()) | {"post_processor": None}))
