@@ -1,6 +1,5 @@
 """What a model's answers are worth: metrics, reports and plots. Plain values in, plain values out, no TensorFlow."""
 
-from tftransfer.evaluation.calibration import expected_calibration_error, temperature
 from tftransfer.evaluation.classification import ClassificationReport
 from tftransfer.evaluation.masked_lm import MaskedLMReport
 from tftransfer.evaluation.multi_label import MultiLabelReport
@@ -9,7 +8,6 @@ from tftransfer.evaluation.regression import RegressionReport
 from tftransfer.evaluation.report import Report
 from tftransfer.evaluation.sentence_embeddings import SentenceEmbeddingsReport
 from tftransfer.evaluation.tables import table
-from tftransfer.evaluation.thresholds import best_thresholds
 from tftransfer.evaluation.token_classification import TokenClassificationReport
 
 __all__ = [
@@ -21,8 +19,5 @@ __all__ = [
     "Report",
     "SentenceEmbeddingsReport",
     "TokenClassificationReport",
-    "best_thresholds",
-    "expected_calibration_error",
     "table",
-    "temperature",
 ]

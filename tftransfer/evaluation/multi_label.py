@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tftransfer import registry
+from tftransfer.calibration import expected_calibration_error
 from tftransfer.errors import DataError
 from tftransfer.evaluation import checks, counts, diagrams
-from tftransfer.evaluation.calibration import expected_calibration_error
 from tftransfer.evaluation.report import Report
 
 __all__ = ["MultiLabelReport"]
