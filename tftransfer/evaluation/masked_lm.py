@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from tftransfer import registry
@@ -23,6 +24,7 @@ class MaskedLMReport(Report):
         loss: float. The mean over the masked tokens of the negative natural logarithm of the right token's probability.
         accuracy: float. The share of the masked tokens whose most likely guess is right, from 0 to 1.
         tokens: int. How many tokens were masked.
+        origins: Sequence of str. Where the texts come from, which every report is told. Default none.
 
     Raises:
         DataError: if no token was masked, or a number is out of range.
@@ -39,6 +41,7 @@ class MaskedLMReport(Report):
     loss: float
     accuracy: float
     tokens: int
+    origins: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.tokens < 1:
