@@ -40,7 +40,7 @@ TEXTS = [
 SPANS = [
     [(0, 7, "PER"), (28, 36, "LOC")],
     [(0, 1, "LOC"), (7, 12, "PER")],
-    [(1, 5, "LOC"), (8, 11, "PER")],  # without what the tokenizer leaves out
+    [(1, 6, "LOC"), (8, 11, "PER")],  # without what the tokenizer leaves out, but for marks
     [(0, 2, "LOC"), (2, 6, "PER"), (7, 9, "LOC")],
     [],
     [],
