@@ -28,6 +28,8 @@ def _as_file(path: Path) -> Iterator[Path]:
 
 def _field(value: object) -> str:
     text = f"{value:.6f}" if isinstance(value, float) else str(value)
+    if isinstance(value, list):
+        text = json.dumps(value, ensure_ascii=False)
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
