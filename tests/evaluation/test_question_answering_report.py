@@ -11,7 +11,7 @@ import pytest
 from tftransfer import registry
 from tftransfer.errors import DataError
 from tftransfer.evaluation import question_answering
-from tftransfer.evaluation.answers import exact_and_f1, normalized, segments
+from tftransfer.answers import exact_and_f1, normalized, segments
 from tftransfer.evaluation.question_answering import QuestionAnsweringReport
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tftransfer import registry
 from tftransfer.evaluation import checks, diagrams
-from tftransfer.evaluation.answers import exact_and_f1
+from tftransfer.answers import exact_and_f1
 from tftransfer.evaluation.report import Report
 
 __all__ = ["QuestionAnsweringReport"]
