@@ -37,7 +37,9 @@ def test_numbers_out_of_range_are_refused(fields: dict[str, Any], message: str) 
 
 
 def test_write(tmp_path: Path) -> None:
-    report = registry.reports.build("masked_lm", {"loss": 1.0, "accuracy": 0.5, "tokens": 12345, "origins": ["a.txt:1"]})
+    report = registry.reports.build(
+        "masked_lm", {"loss": 1.0, "accuracy": 0.5, "tokens": 12345, "origins": ["a.txt:1"]}
+    )
     report.write(tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["metrics.json", "report.md"]
     assert json.loads((tmp_path / "metrics.json").read_text("utf-8")) == report.metrics()

@@ -1,5 +1,6 @@
 """Question answering: loss, metrics, answers and thresholds against PyTorch and hand-made cases, and a toy to learn."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import torch
 import transformers
 
@@ -16,6 +18,7 @@ from tftransfer.errors import ConfigError, DataError
 from tftransfer.model import TransferModel
 from tftransfer.tasks import QuestionAnswering
 from tftransfer.tasks.answer_spans import IMPOSSIBLE, BestSpans
+from tftransfer.tokenizers.in_graph import in_graph
 
 THINGS = ["lamp", "book", "cup", "chair", "key", "phone", "film", "bill"]
 CONTEXT = "héllo 👍🏽\tworld"
@@ -146,8 +149,8 @@ def test_answers_of_hand() -> None:
 
 
 def test_the_threshold_is_chosen_for_the_best_f1() -> None:
-    # Nulls above the spans' logits: by -1 with the right answer, 2 with half of it, 3 without an answer to be found.
-    found = spans((0, 5, 1, 0, 0, 0.0), (0, 2, 0, 0, 0, 2.0), (0, 5, 0, 0, 0, 3.0))
+    # Nulls above the spans' logits: by -1 with the right answer, 2 with a word too many, 3 where there is no answer.
+    found = spans((0, 5, 1, 0, 0, 0.0), (0, 8, 0, 0, 0, 2.0), (0, 5, 0, 0, 0, 3.0))
     columns = {"text_pair": [CONTEXT] * 3, "answers": [[("héllo", 0)], [("world", 9), ("héllo", 0)], []]}
     task = QuestionAnswering(no_answer=True, null_threshold="tuned")
     assert task.scores(found)["start"].tolist() == [0, -1, -1]
@@ -215,3 +218,19 @@ def test_pytorch_has_the_same_logits(model: TransferModel, tmp_path: Path) -> No
     assert again.load_report.head == "the checkpoint's question answering head was loaded"
     columns = toy(8).columns["text"], toy(8).columns["text_pair"]
     assert [a["answer"] for a in again.predict_text(*columns)] == [a["answer"] for a in model.predict_text(*columns)]
+
+
+def test_the_graph_answers_as_the_model_does(model: TransferModel) -> None:
+    task, examples = model.task, toy(60)
+    texts = ["the lamp 👍🏽\tand the\u200b book " * 9, "", "\n", *examples.columns["text_pair"]]
+    columns = {"text": ["what is late", "", "?", *examples.columns["text"]], "text_pair": texts}
+    module = in_graph(model.tokenizer, model.max_length, pair=True, options=task.row_options)
+    strings = [tf.constant(columns[role]) for role in ("text", "text_pair")]
+    for given in (task, dataclasses.replace(task, null_threshold=3.0), dataclasses.replace(task, no_answer=False)):
+        tokens = module(*strings)
+        served = given.serve(model({key: tokens[key] for key in model.input}), {**tokens, "context": strings[1]})
+        read = given.read_served({key: value.numpy().tolist() for key, value in served.items()})
+        expected = given.decode(given.scores(model.predict_logits(Examples(columns, "", np.arange(63)))), columns)
+        for one, other in zip(read, expected, strict=True):
+            assert one.pop("answer").decode() == other.pop("answer")
+            assert one == pytest.approx(other, abs=1e-5)

@@ -175,10 +175,8 @@ class QuestionAnswering(Task):
         withheld = np.asarray([not answers for answers in columns["answers"]], "float64")
         if self.null_threshold != "tuned" or not withheld.any():
             return self
-        references = [[text for text, _ in answers] for answers in columns["answers"]]
-        spans = zip(columns["text_pair"], logits.starts, logits.ends, strict=True)
-        texts = [context[start:end] if start >= 0 else "" for context, start, end in spans]
-        worth = [exact_and_f1(*pair, bool(self.characters))[1] for pair in zip(texts, references, strict=True)]
+        pairs = zip(_texts(logits.starts, logits.ends, columns), _references(columns), strict=True)
+        worth = [exact_and_f1(*pair, bool(self.characters))[1] for pair in pairs]
         chosen = best_threshold(logits.nulls - logits.logits, np.asarray(worth), withheld)
         return dataclasses.replace(self, null_threshold=chosen)
 
@@ -187,7 +185,9 @@ class QuestionAnswering(Task):
         above = logits.nulls - logits.logits - self._threshold
         # As the probability that one logit has beside the other.
         nulls = 0.5 * (1 + np.tanh(0.5 * (logits.nulls - logits.logits)))
-        none = (above > 0) if self.no_answer else logits.starts < 0
+        none = logits.starts < 0
+        if self.no_answer:
+            none |= above > 0
         starts, ends = (np.where(none, -1, places) for places in (logits.starts, logits.ends))
         scores = np.where(none, nulls if self.no_answer else 0.0, logits.probabilities)
         margins = np.where(none, np.inf, logits.leads)
@@ -206,16 +206,15 @@ class QuestionAnswering(Task):
         the best span; of a question without an answer `answer` is "", `start` and `end` are -1, and it is the score.
         """
         answers = []
-        for found, text in zip(scores, self._found(scores, columns), strict=True):
+        for found, text in zip(scores, _texts(scores["start"], scores["end"], columns), strict=True):
             answer = {"answer": text, "start": int(found["start"]), "end": int(found["end"])}
-            names = ["score", *(["no_answer_score"] if self.no_answer else [])]
-            answers.append({**answer, **{name: float(found[name]) for name in names}})
+            answers.append({**answer, **{name: float(found[name]) for name in self._scored}})
         return answers
 
     def evidence(self, scores: np.ndarray, columns: Columns) -> dict[str, Any]:
         return {
-            "predictions": self._found(scores, columns),
-            "references": [[text for text, _ in answers] for answers in columns["answers"]],
+            "predictions": _texts(scores["start"], scores["end"], columns),
+            "references": _references(columns),
             "texts": list(columns["text"]),
             "contexts": list(columns["text_pair"]),
             "scores": scores["score"],
@@ -228,23 +227,29 @@ class QuestionAnswering(Task):
     # --- the same in a SavedModel ---
 
     def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
-        from tftransfer.tasks.components.answer_spans import best_spans_in_graph
+        from tftransfer.tasks.components.answer_spans import answers_in_graph
 
-        contexts = tokens[self.input_keys[1]]
-        return best_spans_in_graph(logits, tokens, contexts, self.max_answer_length, self.no_answer, self._threshold)
+        threshold = self._threshold if self.no_answer else None
+        return answers_in_graph(logits, tokens, tokens[self.input_keys[1]], self.max_answer_length, threshold)
 
     def read_served(self, outputs: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-        names = ["answer", "start", "end", "score", *(["no_answer_score"] if self.no_answer else [])]
+        names = ["answer", "start", "end", *self._scored]
         return [dict(zip(names, values, strict=True)) for values in zip(*(outputs[n] for n in names), strict=True)]
+
+    @property
+    def _scored(self) -> Sequence[str]:
+        return ["score", "no_answer_score"] if self.no_answer else ["score"]
 
     @property
     def _threshold(self) -> float:
         return 0.0 if self.null_threshold == "tuned" else self.null_threshold
 
-    def _found(self, scores: np.ndarray, columns: Columns) -> list[str]:
-        """Returns the text of each answer, "" for none."""
-        return [
-            context[start:end] if start >= 0 else ""
-            for context, start, end in zip(columns["text_pair"], scores["start"], scores["end"], strict=True)
-        ]
 
+def _texts(starts: np.ndarray, ends: np.ndarray, columns: Columns) -> list[str]:
+    """Returns the text of each span, "" for none."""
+    spans = zip(columns["text_pair"], starts, ends, strict=True)
+    return [context[start:end] if start >= 0 else "" for context, start, end in spans]
+
+
+def _references(columns: Columns) -> list[list[str]]:
+    return [[text for text, _ in answers] for answers in columns["answers"]]
