@@ -13,7 +13,8 @@ PACKAGE = Path(tftransfer.__file__).parent
 # From the ground up; a module imports only from lower floors and from its own room. Rooms of one floor are strangers.
 FLOORS = [
     {"errors", "registry", "config", "yaml_file", "atomic"}
-    | {"activations", "calibration", "row_options", "tags", "thresholds", "token_rows"},  # for rooms that are strangers
+    # For rooms that are strangers.
+    | {"activations", "answers", "calibration", "row_options", "tags", "thresholds", "token_rows"},
     {"tokenizers", "data", "backbones", "tasks", "strategies", "evaluation"},
     {"pretrained_head"},
     {"model", "pretrained_model", "training", "export", "weights", "run_directory", "splits"},

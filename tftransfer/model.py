@@ -90,7 +90,7 @@ class TransferModel(keras.Model):
         logits: list[Any] = [None] * len(lengths)
         for rows, inputs in encoded.inputs_by_length(batch_size):
             for row, found in zip(rows, self.predict(inputs, verbose=0), strict=True):
-                logits[row] = found[: lengths[row]] if self.task.per_token else found
+                logits[row] = found[: lengths[row]] if self.task.logits_per_token else found
         return self.task.gather(logits, encoded.tokens)
 
     def predict_scores(self, examples: Examples | EncodedExamples, batch_size: int = 32) -> Any:

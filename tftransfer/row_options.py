@@ -15,7 +15,7 @@ class RowOptions:
             "head_tail" a quarter of the row from its beginning and the rest from its end (Sun et al., 2019), "windows"
             all of it, in several rows. In a pair, the longer text gives way first; windows run over the second text,
             beside as much of the first as half a row holds. Defaults to "head".
-        stride: int. Tokens that neighbouring windows share. Defaults to 0.
+        stride: int. Tokens that neighbouring windows share, at most half of a window. Defaults to 0.
         offsets: bool. Whether rows tell of each token which characters of the text it is of. Defaults to False.
         space_cjk: bool. Whether each Chinese, Japanese or Korean ideograph is set apart by spaces before it is
             tokenized, so that none shares a token with its neighbour. Defaults to False.

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tftransfer import registry
+from tftransfer.answers import exact_and_f1, normalized, segments
 from tftransfer.errors import DataError
 from tftransfer.evaluation import question_answering
-from tftransfer.evaluation.answers import exact_and_f1, normalized, segments
 from tftransfer.evaluation.question_answering import QuestionAnsweringReport
 
 

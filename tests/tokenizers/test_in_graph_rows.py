@@ -19,7 +19,7 @@ from tftransfer.tokenizers.character_kinds import kind_runs, kinds
 from tftransfer.tokenizers.in_graph import in_graph
 from tftransfer.tokenizers.parity import Difference, differences, torture
 
-CUTS = [RowOptions("tail"), RowOptions("head_tail"), RowOptions("windows"), RowOptions("windows", stride=3)]
+CUTS = [RowOptions("tail"), RowOptions("head_tail"), RowOptions("windows"), RowOptions("windows", stride=9)]
 
 
 class AsRust(InGraphTokenizer):

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tftransfer import registry
+from tftransfer.answers import exact_and_f1
 from tftransfer.evaluation import checks, diagrams
-from tftransfer.evaluation.answers import exact_and_f1
 from tftransfer.evaluation.report import Report
 
 __all__ = ["QuestionAnsweringReport"]

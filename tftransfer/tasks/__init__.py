@@ -1,9 +1,17 @@
 """What a model is for: one file a task, found by the registry."""
 
 from tftransfer.tasks.multi_label_classification import MultiLabelClassification
+from tftransfer.tasks.question_answering import QuestionAnswering
 from tftransfer.tasks.regression import Regression
 from tftransfer.tasks.sequence_classification import SequenceClassification
 from tftransfer.tasks.task import Task
 from tftransfer.tasks.token_classification import TokenClassification
 
-__all__ = ["MultiLabelClassification", "Regression", "SequenceClassification", "Task", "TokenClassification"]
+__all__ = [
+    "MultiLabelClassification",
+    "QuestionAnswering",
+    "Regression",
+    "SequenceClassification",
+    "Task",
+    "TokenClassification",
+]

@@ -94,7 +94,7 @@ class Task(abc.ABC):
         name: str. The registered name.
         answer: str or None. The column that holds the answers; None if a task needs none. Defaults to "label".
         input_keys: sequence of str. Input keys of the SavedModel for the columns "text" and "text_pair".
-        per_token: bool. Whether targets and logits are of tokens, not of rows. Defaults to False.
+        per_token: bool. Whether targets are of tokens, not of rows. Defaults to False.
         trains: bool. Whether there is anything to train. Defaults to True.
         head_kind: str. Which of a checkpoint's heads is one for this task, "" for none. Defaults to "".
         global_tokens: "none", "first" (of every text) or "question" (all of the first of two texts). Which tokens see
@@ -219,6 +219,11 @@ class Task(abc.ABC):
     def initialize(self, model: Any) -> None:  # noqa: B027 - most tasks have nothing to fill
         """Fills what a task computes with the pretrained model itself, such as the vectors of its labels."""
 
+    @property
+    def logits_per_token(self) -> bool:
+        """Whether logits are of tokens, `(batch, length, ...)`, not of rows; by default where targets are."""
+        return self.per_token
+
     @abc.abstractmethod
     def loss(self) -> Any:
         """Returns the `keras.losses.Loss` between `targets` and logits."""
@@ -233,7 +238,7 @@ class Task(abc.ABC):
         """Returns what the logits of rows say of examples, one entry each; by default their mean over an example's.
 
         Args:
-            logits: one array a row, without padding: `(...)`, or `(tokens, ...)` if `per_token`.
+            logits: one array a row, without padding: `(...)`, or `(tokens, ...)` if `logits_per_token`.
             rows: TokenRows. The rows.
         """
         stacked = np.stack(list(logits))

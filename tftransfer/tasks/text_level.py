@@ -23,7 +23,7 @@ class TextLevelTask(Task):
             its end, "head_tail" a quarter of the row from its beginning and the rest from its end (Sun et al., 2019),
             and "windows" reads all of it, window by window: each is a row of its own in training, together of the
             weight of one, and the answer is made of the mean of their logits. Defaults to "head".
-        stride: int. Tokens that neighbouring windows share. Defaults to 32.
+        stride: int. Tokens that neighbouring windows share, at most half of a window. Defaults to 32.
         pooling: "mean", "cls" (first token), "pooler" (the checkpoint's pooler, or a fresh one), or "auto": what
             the checkpoint suggests. Defaults to "auto".
         dropout: float. Dropout rate before the last layer. Defaults to None: what the checkpoint suggests.

@@ -82,7 +82,7 @@ def _windows(counts: Sequence[tf.Tensor], room: int, stride: int) -> Layout:
     *beside, count = counts
     beside = [tf.minimum(n, tf.maximum(room - count, room // 2)) for n in beside]
     width = room - (beside[0] if beside else tf.zeros_like(count))
-    step = width - tf.minimum(width - 1, stride)
+    step = tf.maximum(tf.maximum(width - stride, (width + 1) // 2), 1)
     windows = 1 + tf.maximum(count - width + step - 1, 0) // step
     examples = tf.repeat(tf.range(tf.size(windows, tf.int64)), windows)
     first = tf.ragged.range(windows).values * tf.gather(step, examples)

@@ -75,6 +75,6 @@ def _windows(counts: Sequence[int], room: int, stride: int) -> list[list[list[Sl
     *beside, count = counts
     kept = [min(n, max(room // 2, room - count)) for n in beside]
     width = room - sum(kept)
-    step = width - min(stride, width - 1)
+    step = max(width - stride, -(-width // 2), 1)  # a stride of nearly a window would make a window a token
     windows = 1 + max(0, -(-(count - width) // step))
     return [[*([(0, n)] for n in kept), [(k * step, min(k * step + width, count))]] for k in range(windows)]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-__all__ = ["SmoothedCrossentropy", "WeightedBinaryCrossentropy"]
+__all__ = ["SmoothedCrossentropy", "SpanCrossentropy", "WeightedBinaryCrossentropy"]
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -47,6 +47,28 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing, "focal_gamma": self.focal_gamma}
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class SpanCrossentropy(keras.losses.Loss):
+    """Mean of two cross-entropies over the tokens of a row: of the first and of the last token of a span.
+
+    `keras.losses` has them over a last axis only, whose size is known; that of tokens differs from batch to batch.
+
+    References: Devlin et al., "BERT: Pre-training of deep bidirectional Transformers", 2019.
+
+    Call arguments:
+        y_true: int tensor `(batch, 2)`. Which token is the first one, and which the last.
+        y_pred: float tensor `(batch, length, 2)`, logits; those of padding are very low.
+    """
+
+    def __init__(self, name: str = "span_crossentropy", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        log_probabilities = ops.log_softmax(ops.cast(y_pred, "float32"), axis=1)
+        places = ops.cast(y_true, "int32")[:, None, :]  # (batch, 1, 2)
+        return -ops.mean(ops.take_along_axis(log_probabilities, places, axis=1), axis=(1, 2))
 
 
 @keras.saving.register_keras_serializable("tftransfer")

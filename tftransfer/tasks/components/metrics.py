@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-__all__ = ["MacroF1", "MultiLabelF1", "Pearson"]
+__all__ = ["MacroF1", "MultiLabelF1", "Pearson", "SpanAccuracy"]
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -87,3 +87,20 @@ class Pearson(keras.metrics.Metric):
         n, x, y, xx, yy, xy = ops.unstack(self.sums)
         spread = ops.sqrt(ops.maximum((n * xx - x * x) * (n * yy - y * y), 0.0))
         return ops.divide_no_nan(n * xy - x * y, spread)
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class SpanAccuracy(keras.metrics.Mean):
+    """Share of rows whose span's first and last token have the highest logits.
+
+    Call arguments:
+        y_true: int tensor `(batch, 2)`. Which token is the first one, and which the last.
+        y_pred: float tensor `(batch, length, 2)`, logits.
+    """
+
+    def __init__(self, name: str = "span_accuracy", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        right = ops.equal(ops.argmax(y_pred, axis=1), ops.cast(y_true, "int64"))  # (batch, 2)
+        super().update_state(ops.all(right, axis=-1))
