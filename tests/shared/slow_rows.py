@@ -63,9 +63,9 @@ def tokens_of(rust: tokenizers.Tokenizer, text: str, space_cjk: bool) -> list[tu
         begins = start < end and ((first == start and start not in seen) or first >= behind)
         if start < end:
             seen.add(start)
+            behind = end
             while end < limit and unicodedata.category(text[end])[0] == "M":
                 end += 1
-            behind = end
         tokens.append((token, start, end, begins))
     return tokens
 

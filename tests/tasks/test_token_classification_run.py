@@ -42,13 +42,13 @@ def make_config(folder: Path, checkpoint: Path) -> config.Experiment:
         (folder / f"{name}.conll").write_text(sentences(count), encoding="utf-8")
     return config.validate(
         {
-            "model": {"checkpoint": str(checkpoint), "max_length": 16},
+            "model": {"checkpoint": str(checkpoint), "max_length": 24},
             "task": {"name": "token_classification", "stride": 6},
             "data": {
                 "train": {"path": str(folder / "train.conll")},
                 "validation": {"path": str(folder / "dev.conll")},
             },
-            "training": {"epochs": 3, "batch_size": 8, "learning_rate": 5e-3},
+            "training": {"epochs": 4, "batch_size": 8, "learning_rate": 5e-3},
             "export": {"formats": ["savedmodel", "huggingface"]},
         }
     )
@@ -133,7 +133,7 @@ def test_pytorch_has_the_models_logits(run: Path, model: Any) -> None:
 
 def test_a_checkpoints_own_head_answers_at_once(run: Path, model: Any) -> None:
     directory, task = str(run / "huggingface" / "1"), tftransfer.tasks.TokenClassification
-    again = tftransfer.build(directory, task(stride=6), max_length=16)
+    again = tftransfer.build(directory, task(stride=6), max_length=24)
     assert list(again.task.labels) == LABELS
     assert again.load_report.head == "the checkpoint's token classification head was loaded"
     for one, other in zip(again.predict_text(TEXTS), model.predict_text(TEXTS), strict=True):

@@ -40,11 +40,12 @@ def graph_spans(
     solid = kind != WHITE
     begin = tf.minimum(tf.gather(_next(solid), begin), limit)
     end = tf.maximum(tf.gather(_after_last(solid), end), begin)
+    first = tf.ragged.range(points.row_lengths()).values == 0
+    begins = _begins(begin, end, _words(kind, first))
     following = tf.concat([begin, tf.shape(kind)], 0)[1:]
     marked = tf.minimum(tf.minimum(tf.gather(_next(kind != MARK), end), limit), following)
     end = tf.where(end > begin, tf.maximum(marked, end), end)
-    first = tf.ragged.range(points.row_lengths()).values == 0
-    flat = (begin - base, end - base, _begins(begin, end, _words(kind, first)))
+    flat = (begin - base, end - base, begins)
     return tuple(starts.with_values(x) for x in flat)
 
 

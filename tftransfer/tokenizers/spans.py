@@ -62,9 +62,9 @@ def spans(texts: Sequence[str], numbers: np.ndarray, starts: np.ndarray, ends: n
     solid, limits = kind != WHITE, bases[numbers + 1]
     starts = np.minimum(_next(solid)[starts], limits)
     ends = np.maximum(_after_last(solid)[ends], starts)
+    begins = _begins(starts, ends, _words(kind, bases))
     marked = np.minimum(np.minimum(_next(kind != MARK)[ends], limits), np.append(starts, len(kind))[1:])
     ends = np.where(ends > starts, np.maximum(marked, ends), ends)
-    begins = _begins(starts, ends, _words(kind, bases))
     starts, ends = ((x - bases[numbers]).astype(np.int32) for x in (starts, ends))
     return Spans(starts, ends, begins)
 
