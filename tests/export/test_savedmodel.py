@@ -190,7 +190,7 @@ def test_another_vocabulary_in_the_graph_is_found(quick: Any, model: Any, checkp
     (tmp_path / "other" / "config.json").write_text((checkpoint / "config.json").read_text())
     other = FastTokenizer.from_directory(tmp_path / "other")
     quick.setattr(savedmodel, "in_graph", lambda _, max_length, pair, **__: in_graph(other, max_length, pair))
-    with pytest.raises(ExportError, match=r"tokenizer in the graph(.|\n)*'hello there': expected ids") as caught:
+    with pytest.raises(ExportError, match=r"tokenizer in the graph(.|\n)*'hello there': expected input_ids") as caught:
         export(model, tmp_path / "base", texts=["hello there", "good"])
     assert "on 2 of 4 texts" in str(caught.value)
     assert list((tmp_path / "base").iterdir()) == []

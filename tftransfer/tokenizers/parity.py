@@ -99,10 +99,10 @@ def _by_example(rows: Iterator[tuple[int, _Row]], count: int) -> list[list[_Row]
 
 
 def _difference(texts: Sequence[str], expected: list[_Row], actual: list[_Row]) -> Difference:
-    """Finds the first row, and in it the first name, of which two tokenizers have other numbers."""
+    """Finds the first name, ids before all else, and the first row in which two tokenizers have other numbers."""
     nothing: _Row = {}
-    for ours, theirs in itertools.zip_longest(expected, actual, fillvalue=nothing):
-        for name in _NAMES:
+    for name in _NAMES:
+        for ours, theirs in itertools.zip_longest(expected, actual, fillvalue=nothing):
             numbers = ours.get(name, ()), theirs.get(name, ())
             if numbers[0] != numbers[1]:
                 return Difference(texts[0], *numbers, texts[1] if len(texts) == 2 else None, name)
