@@ -39,7 +39,8 @@ def family_head(checkpoint: Checkpoint, kind: str) -> HeadHints | None:
         config.layer_norm_epsilon,
     )
     tied = bool(checkpoint.raw_config.get("tie_word_embeddings", True))
-    return HeadHints(head.pooling, getattr(config, head.dropout), config.initializer_range, hidden or None, tied)
+    dropout = getattr(config, head.dropout) if head.dropout else 0.0
+    return HeadHints(head.pooling, dropout, config.initializer_range, hidden or None, tied)
 
 
 def labels_of(checkpoint: Checkpoint, kind: str) -> tuple[str, ...]:

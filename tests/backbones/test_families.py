@@ -181,6 +181,7 @@ def test_dropout_of_a_head_is_that_of_its_kind(tmp_path: Path) -> None:
     checkpoint = Checkpoint.find(str(tmp_path))
     assert head_hints(checkpoint, "token_classification").dropout == 0.11
     assert head_hints(checkpoint, "sequence_classification").dropout == 0.13
+    assert head_hints(checkpoint, "question_answering").dropout == 0.11
 
 
 def test_a_rate_of_the_encoder_serves_a_head_without_one() -> None:

@@ -51,7 +51,9 @@ def spans(*rows: tuple[float, ...]) -> BestSpans:
 def model(make_checkpoint: Callable[..., Path]) -> TransferModel:
     """A model that has learned the toy, in rows too short for most of its contexts."""
     keras.utils.set_random_seed(0)
-    checkpoint = make_checkpoint({"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0})
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    # As of a checkpoint that was a classifier, whose labels are not this task's.
+    checkpoint = make_checkpoint({**still, "id2label": {"0": "a", "1": "b", "2": "c"}})
     train = toy(160)
     model = tftransfer.build(str(checkpoint), QuestionAnswering(stride=4).resolve(train.columns), max_length=18)
     options = {"learning_rate": 5e-3, "epochs": 6, "batch_size": 16, "show_progress": False}
@@ -214,6 +216,7 @@ def test_pytorch_has_the_same_logits(model: TransferModel, tmp_path: Path) -> No
     np.testing.assert_allclose(logits[real][:, 0], expected.start_logits[real], atol=1e-5)
     np.testing.assert_allclose(logits[real][:, 1], expected.end_logits[real], atol=1e-5)
     assert (logits[~real] == IMPOSSIBLE).all()
+    assert theirs.config.num_labels == 2
     again = tftransfer.build(str(folder), QuestionAnswering(no_answer=True, stride=4), max_length=18)
     assert again.load_report.head == "the checkpoint's question answering head was loaded"
     columns = toy(8).columns["text"], toy(8).columns["text_pair"]
@@ -234,3 +237,12 @@ def test_the_graph_answers_as_the_model_does(model: TransferModel) -> None:
         for one, other in zip(read, expected, strict=True):
             assert one.pop("answer").decode() == other.pop("answer")
             assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_the_head_has_no_dropout_where_pytorchs_has_none(make_checkpoint: Callable[..., Path]) -> None:
+    checkpoint = str(make_checkpoint({"hidden_dropout_prob": 0.3}))
+    for task, rate in (
+        (QuestionAnswering(no_answer=False), 0.0),
+        (QuestionAnswering(no_answer=False, dropout=0.2), 0.2),
+    ):
+        assert tftransfer.build(checkpoint, task, max_length=16).get_layer("head").dropout == rate

@@ -40,7 +40,8 @@ class Head:
             None: there is no hidden layer.
         norm: bool. Whether the hidden layer is normalised. Defaults to False.
         hidden_bias: bool. Whether the hidden layer has a bias. Defaults to True.
-        dropout: str. Field of `TransformerConfig` with the head's dropout rate. Defaults to "classifier_dropout".
+        dropout: str. Field of `TransformerConfig` with the head's dropout rate, "" for none. Defaults to
+            "classifier_dropout".
     """
 
     modules: Mapping[str, str]

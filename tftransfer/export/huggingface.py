@@ -94,12 +94,15 @@ def _save(path: Path, tensors: dict[str, np.ndarray]) -> None:
 def _config(model: Any, layout: Layout) -> dict[str, Any]:
     """Returns the checkpoint's `config.json` with what has changed."""
     labels, raw = model.task.labels, dict(model.checkpoint.raw_config)
-    for key in ("torch_dtype", "num_labels"):  # the older name of dtype; what the number of names says
+    # The older name of dtype; what the number of names says; names of another head's labels.
+    for key in ("torch_dtype", "num_labels", "id2label", "label2id"):
         raw.pop(key, None)
     config = {**raw, "architectures": [layout.architecture(model.checkpoint.family)], "dtype": "float32"}
     if labels:
         config["id2label"] = {str(n): label for n, label in enumerate(labels)}
         config["label2id"] = {label: n for n, label in enumerate(labels)}
+    elif layout.kind == "sequence_classification":
+        config["num_labels"] = model.output_shape[-1]
     if model.task.problem_type:
         config["problem_type"] = model.task.problem_type
     return config

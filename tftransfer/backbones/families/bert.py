@@ -49,7 +49,7 @@ class Bert(Family):
     heads = {
         "sequence_classification": Head({"logits": "classifier"}, pooling="pooler"),
         "token_classification": Head({"logits": "classifier"}),
-        "question_answering": Head({"logits": "qa_outputs"}),
+        "question_answering": Head({"logits": "qa_outputs"}, dropout=""),
         "masked_lm": Head(
             {
                 "hidden": "cls.predictions.transform.dense",

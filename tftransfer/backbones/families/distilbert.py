@@ -45,7 +45,8 @@ class DistilBert(Family):
     heads = {
         "sequence_classification": Head({"hidden": "pre_classifier", "logits": "classifier"}, activation="relu"),
         "token_classification": Head({"logits": "classifier"}, dropout="hidden_dropout"),
-        "question_answering": Head({"logits": "qa_outputs"}),
+        # Its rate is qa_dropout, whose default is that of dropout.
+        "question_answering": Head({"logits": "qa_outputs"}, dropout="hidden_dropout"),
         "masked_lm": Head(
             {
                 "hidden": "vocab_transform",

@@ -1,0 +1,99 @@
+"""Question answering from files of questions to a run, its report and its artefacts, on a tiny checkpoint."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+
+from tftransfer import config, experiment
+
+THINGS = ["lamp", "book", "cup", "chair", "key", "phone", "film", "bill"]
+ASKED = {
+    "question": ["what is late", "what is good", "what is broken", "what is late", ""],
+    "context": ["the lamp 👍 is late, the cup is good"] * 3 + ["", "the\tkey\u200b is late, " * 9],
+}
+
+
+def squad(count: int) -> str:
+    """Returns questions in SQuAD's JSON, a third of them without an answer."""
+    paragraphs = []
+    for n in range(count):
+        late, good = THINGS[n % 8], THINGS[(n // 8 + n + 1) % 8]
+        context = f"the {late} 👍 is late, {'and ' * (n % 3)}the {good} is good"
+        asked = ["late", "good", "broken"][n % 3]
+        places = {"late": [(late, 4)], "good": [(good, context.rindex(good + " is"))], "broken": []}[asked]
+        answers = [{"text": text, "answer_start": start} for text, start in places]
+        question = {"id": n, "question": f"what is {asked}", "answers": answers, "is_impossible": not answers}
+        paragraphs.append({"context": context, "qas": [question]})
+    return json.dumps({"version": "v2.0", "data": [{"title": "toy", "paragraphs": paragraphs}]})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:
+    """A finished run with both exports."""
+    folder = tmp_path_factory.mktemp("questions")
+    data = {}
+    for name, count in (("train", 120), ("validation", 24)):
+        data[name] = {"path": str(folder / f"{name}.json"), "format": "squad"}
+        (folder / f"{name}.json").write_text(squad(count), encoding="utf-8")
+    raw = {
+        "model": {"checkpoint": str(tiny_checkpoint), "max_length": 18},
+        "task": {"name": "question_answering", "stride": 4, "null_threshold": "tuned"},
+        "data": data,
+        "training": {"epochs": 4, "batch_size": 8, "learning_rate": 5e-3},
+        "export": {"formats": ["savedmodel", "huggingface"]},
+    }
+    summary = experiment.fit(config.validate(raw), folder / "run")
+    assert summary["metrics"]["validation"]["exact_match"] > 0.5
+    assert set(summary["metrics"]["validation"]["answerable"]) == {"has_answer", "no_answer"}
+    return folder / "run"
+
+
+def test_the_run_keeps_what_it_has_found(run: Path) -> None:
+    task = json.loads((run / "task.json").read_text())
+    assert (task["no_answer"], task["characters"]) == (True, False)
+    assert isinstance(task["null_threshold"], float)
+    kept = json.loads((run / "metrics.json").read_text())["validation"]
+    assert experiment.evaluate(run) == kept
+    assert "exact match" in (run / "report" / "validation" / "report.md").read_text().lower()
+
+
+def test_predict_answers_a_file_without_answers(run: Path, tmp_path: Path) -> None:
+    document = json.loads((run.parent / "validation.json").read_text())
+    for paragraph in document["data"][0]["paragraphs"]:
+        for question in paragraph["qas"]:
+            del question["answers"], question["is_impossible"]
+    (tmp_path / "asked.json").write_text(json.dumps(document), encoding="utf-8")
+    answers = list(experiment.predict(run, tmp_path / "asked.json"))
+    assert [answer["id"] for answer in answers] == [str(n) for n in range(24)]
+    for answer in answers:
+        part = answer["text_pair"][answer["start"] : answer["end"]] if answer["start"] >= 0 else ""
+        assert answer["answer"] == part
+
+
+def test_the_savedmodel_answers_like_the_model_in_a_fresh_process(run: Path, tmp_path: Path) -> None:
+    script = (
+        "import json, sys, tensorflow as tf, tensorflow_text\n"
+        "f = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
+        "a = f(**{k: tf.constant(v) for k, v in json.loads(sys.argv[2]).items()})\n"
+        "print(json.dumps({k: [x.decode() if k == 'answer' else x for x in v.numpy().tolist()] for k, v in a.items()}))\n"
+    )
+    command = [sys.executable, "-c", script, str(run / "export" / "1"), json.dumps(ASKED)]
+    out = subprocess.run(command, check=True, capture_output=True, cwd=tmp_path).stdout
+    served: dict[str, Any] = json.loads(out.splitlines()[-1])
+    expected = experiment.load(run).predict_text(ASKED["question"], ASKED["context"])
+    assert set(served) == {"answer", "start", "end", "score", "no_answer_score"}
+    for n, answer in enumerate(expected):
+        assert {key: values[n] for key, values in served.items()} == pytest.approx(answer, abs=1e-5)
+
+
+def test_pytorch_reads_the_model(run: Path) -> None:
+    _, loading = transformers.AutoModelForQuestionAnswering.from_pretrained(
+        run / "huggingface" / "1", output_loading_info=True
+    )
+    assert not loading["missing_keys"]
+    assert not loading["mismatched_keys"]
