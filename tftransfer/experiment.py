@@ -328,11 +328,11 @@ def _rate_table(rates: Any) -> str:
 
 
 def _report(model: TransferModel, examples: Examples, encoded: EncodedExamples) -> Any:
-    task = model.task
+    task, report = model.task, registry.reports.get(model.task.report)
+    if task.judged_by == "metrics":
+        return report(**task.evidence(model.measure(encoded), examples.columns))
     origins = [examples.where(row) for row in range(len(examples))]
-    scores = model.measure(encoded) if task.judged_by == "metrics" else model.predict_scores(encoded)
-    evidence = task.evidence(scores, examples.columns)
-    return registry.reports.get(task.report)(**evidence, origins=origins)
+    return report(**task.evidence(model.predict_scores(encoded), examples.columns), origins=origins)
 
 
 def _judge(

@@ -80,7 +80,7 @@ class TransferModel(keras.Model):
             weights,
             per_token=task.per_token,
             unit=texts.per_example,
-            rewrite=task.rewriter(self.tokenizer, rows, answered),
+            rewrite=task.rewriter(rows),
         )
 
     def predict_logits(self, examples: Examples | EncodedExamples, batch_size: int = 32) -> Any:
@@ -245,7 +245,7 @@ def build(
     if not task.is_resolved:
         task = task.adopt(labels_of(checkpoint, task.head_kind))
     tokenizer = FastTokenizer.from_directory(checkpoint.directory)
-    length = _length(checkpoint, max_length)
+    task, length = task.with_tokenizer(tokenizer), _length(checkpoint, max_length)
     backbone = Backbone.from_checkpoint(checkpoint, global_tokens=task.global_tokens, dtype=precision, weights=weights)
     inputs = task.inputs()
     features = {**backbone.features, **inputs}

@@ -15,11 +15,11 @@ __all__ = ["family_head", "head_hints", "is_for", "labels_of", "load_head"]
 def head_hints(checkpoint: Checkpoint, kind: str) -> HeadHints:
     """Returns what a checkpoint suggests to a head of that kind.
 
-    sentence-transformers' pooling comes first, for such a checkpoint was trained with it; otherwise it is the shape of
-    the family's own head.
+    It is the shape of the family's own head; but for a head over texts sentence-transformers' pooling comes first, for
+    such a checkpoint was trained with it.
     """
     own = family_head(checkpoint, kind)
-    if own is not None and (checkpoint.has_head(kind) or not checkpoint.pooling):
+    if own is not None and (kind != "sequence_classification" or checkpoint.has_head(kind) or not checkpoint.pooling):
         return own
     config, pooled = checkpoint.config, "pooler" if checkpoint.has_pooler else "cls"
     dropout = config.classifier_dropout if own is None else own.dropout

@@ -19,9 +19,12 @@ class RowOptions:
         offsets: bool. Whether rows tell of each token which characters of the text it is of. Defaults to False.
         space_cjk: bool. Whether each Chinese, Japanese or Korean ideograph is set apart by spaces before it is
             tokenized, so that none shares a token with its neighbour. Defaults to False.
+        mask: str. What stands for the tokenizer's mask token in a text, such as "[MASK]"; other special tokens that are
+            typed in a text are ordinary text. Defaults to "": nothing does.
     """
 
     truncate: Literal["head", "tail", "head_tail", "windows"] = "head"
     stride: int = 0
     offsets: bool = False
     space_cjk: bool = False
+    mask: str = ""

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["IGNORED", "TokenRows"]
+__all__ = ["IGNORED", "TokenRows", "token_weights"]
 
 IGNORED = -100
 """The target of what has no answer, such as padding; losses and metrics pass over it."""
@@ -45,3 +45,19 @@ class TokenRows(Protocol):
 
     @property
     def word_starts(self) -> np.ndarray | None: ...
+
+
+def token_weights(targets: np.ndarray) -> np.ndarray:
+    """Returns the weight of each target of a batch: 0 where it is `IGNORED`, elsewhere one number for all.
+
+    The weights are such that the mean over all of the batch, `IGNORED` ones included, is the mean over the others: what
+    a Keras loss computes is then what PyTorch's cross-entropy with `ignore_index` computes, over several replicas too.
+
+    Args:
+        targets: int array of any shape.
+
+    Returns:
+        A float32 array of that shape.
+    """
+    counted = targets != IGNORED
+    return (counted * (counted.size / max(int(counted.sum()), 1))).astype("float32")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tftransfer.token_rows import IGNORED, TokenRows
+from tftransfer.token_rows import IGNORED, TokenRows, token_weights
 
 __all__ = ["BatchPlan", "pad", "pad_targets"]
 
@@ -87,10 +87,6 @@ def pad(
 def pad_targets(targets: np.ndarray, tokens: TokenRows, rows: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the targets of a batch's tokens and their weights.
 
-    The weights are such that the mean over all tokens of the batch, padding included, is the mean over the tokens that
-    have a target: what a Keras loss computes is then what PyTorch's cross-entropy with `ignore_index` computes, over
-    several replicas too.
-
     Args:
         targets: int array `(tokens,)`, end to end.
         tokens: TokenRows. All examples.
@@ -98,11 +94,10 @@ def pad_targets(targets: np.ndarray, tokens: TokenRows, rows: np.ndarray, length
         length: int. Of the padded rows.
 
     Returns:
-        Targets int32 `(rows, length)` with `IGNORED` in padding, and float32 weights of the same shape.
+        Targets int32 `(rows, length)` with `IGNORED` in padding, and their `token_weights`.
     """
     padded = _filled(targets, tokens.offsets[rows], tokens.offsets[rows + 1], length, IGNORED)
-    counted = padded != IGNORED
-    return padded, (counted * (counted.size / max(int(counted.sum()), 1))).astype("float32")
+    return padded, token_weights(padded)
 
 
 def _filled(values: np.ndarray, starts: np.ndarray, ends: np.ndarray, length: int, fill: int) -> np.ndarray:

@@ -32,8 +32,9 @@ class EncodedExamples:
         weights: float32 array or None. Weight of each row in the loss. Defaults to None: all 1.
         per_token: bool. Whether targets are of tokens. Defaults to False.
         unit: int. Rows a unit. Defaults to 1.
-        rewrite: callable or None. From (inputs, row numbers, random generator) to (inputs, targets, weights), or to
-            (inputs,) where there is no answer: makes a batch into another one each time. Defaults to None.
+        rewrite: callable or None. From (inputs, row numbers, random generator) to (inputs, targets, weights), and from
+            (inputs, row numbers, None) to (inputs,) where those are all that is wanted: makes a batch into another one
+            each time. Defaults to None.
     """
 
     tokens: TokenRows
@@ -84,8 +85,7 @@ class EncodedExamples:
         order = np.argsort(np.diff(self.tokens.offsets), kind="stable")
         for start in range(0, len(order), most * batch_size):
             rows = order[start : start + most * batch_size]
-            plan = BatchPlan(len(rows), batch_size, _UNSEEN)
-            inputs = self._inputs(rows, plan.random(start))
+            inputs = self._inputs(rows)
             import tensorflow as tf
 
             yield rows, tf.data.Dataset.from_tensor_slices(inputs).batch(batch_size)
@@ -103,9 +103,9 @@ class EncodedExamples:
         weights = np.ones(len(rows), "float32") if self.weights is None else self.weights[rows]
         return inputs, self.targets[rows], weights
 
-    def _inputs(self, rows: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
+    def _inputs(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         inputs = pad(self.tokens, rows, self.pad_token_id, self.max_length)
-        return inputs if self.rewrite is None else self.rewrite(inputs, rows, random)[0]
+        return inputs if self.rewrite is None else self.rewrite(inputs, rows, None)[0]
 
     def _dataset(self, batches: Callable[[], Iterator[tuple[Any, ...]]], steps: int) -> Any:
         import tensorflow as tf  # here, so that reading files does not load it

@@ -67,7 +67,8 @@ class Layout:
     Args:
         kind: str. Kind of head of the class (see `ARCHITECTURES`); "" is the encoder alone.
         numbers: sequence of Numbers. What the class's tensors hold.
-        pooling: str. "mean" or "cls" where modules of sentence-transformers follow, else "". Defaults to "".
+        pooling: str. "mean" or "cls" where modules of sentence-transformers follow, or did so on the encoder that was
+            trained on, else "". Defaults to "".
         dense: sequence of Dense. Those modules, in their order. Defaults to ().
     """
 
@@ -129,8 +130,11 @@ def _of_class(model: Any) -> Layout | None:
         return None
     numbers = _numbers(model)
     if _shape(head, theirs) == (theirs.pooling, theirs.hidden, theirs.tied):
-        idle = kind in model.checkpoint.family.idle_poolers
-        return Layout(kind, [*numbers, *_idle_pooler(model, numbers)] if idle else numbers)
+        # Whoever goes on from an encoder that was trained on masked words wants all that it came with.
+        going_on = kind == "masked_lm"
+        if going_on or kind in model.checkpoint.family.idle_poolers:
+            numbers += _idle_pooler(model, numbers)
+        return Layout(kind, numbers, (model.checkpoint.pooling or "") if going_on else "")
     fresh_pooler = ("cls", Hidden("tanh"), theirs.tied)
     if (theirs.pooling, theirs.hidden) == ("pooler", None) and _shape(head, theirs) == fresh_pooler:
         paths = [numbers.path.replace("head/hidden/", "pooler/dense/") for numbers in numbers]

@@ -63,7 +63,7 @@ def export(
         PosixPath('saved_models/reviews/1')
     """
     columns = _columns(texts, text_pairs, model.task.is_pair({"text": [], **({"text_pair": []} if pair else {})}))
-    return write_version(directory, lambda partial: _build(model, partial, columns))
+    return write_version(directory, lambda partial: _build(model, partial, model.task.requests(columns)))
 
 
 def _columns(texts: Sequence[str], pairs: Sequence[str] | None, pair: bool) -> dict[str, list[str]]:

@@ -42,13 +42,13 @@ def check_tokens(model: Any, tokenizer: tf.Module, texts: Texts) -> int:
     Raises:
         ExportError: if a row has other tokens.
     """
-    hard = parity.torture()
+    options = model.task.row_options
+    hard = parity.torture(options.mask)
     # Backwards, so that a long text meets a short one: of two very long ones the Rust tokenizer keeps every combination
     # of their parts, which takes gigabytes.
     rows = [[*texts.first, *hard]]
     if texts.second is not None:
         rows.append([*texts.second, *hard[::-1]])
-    options = model.task.row_options
     found = parity.differences(model.tokenizer, tokenizer, *rows, max_length=model.max_length, options=options)
     if not has_exact_offsets(model.tokenizer):
         found = [difference for difference in found if difference.name not in _OFFSETS]

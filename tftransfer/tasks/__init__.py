@@ -1,5 +1,6 @@
 """What a model is for: one file a task, found by the registry."""
 
+from tftransfer.tasks.masked_lm import MaskedLM
 from tftransfer.tasks.multi_label_classification import MultiLabelClassification
 from tftransfer.tasks.question_answering import QuestionAnswering
 from tftransfer.tasks.regression import Regression
@@ -8,6 +9,7 @@ from tftransfer.tasks.task import Task
 from tftransfer.tasks.token_classification import TokenClassification
 
 __all__ = [
+    "MaskedLM",
     "MultiLabelClassification",
     "QuestionAnswering",
     "Regression",

@@ -181,17 +181,27 @@ class Task(abc.ABC):
         """Returns the weight of each row in training, float32 `(rows,)`; 1 by default."""
         return np.ones(len(rows.offsets) - 1, "float32")
 
-    def rewriter(self, tokenizer: Any, rows: TokenRows, training: bool) -> Callable[..., Any] | None:
-        """Returns what makes a batch of padded rows into another one each time, such as by masking words.
+    def with_tokenizer(self, tokenizer: Any) -> "Task":
+        """Returns the task with what it has to know of the checkpoint's tokenizer, such as its words; or itself.
 
         Args:
             tokenizer: FastTokenizer.
+
+        Raises:
+            ConfigError: if the task cannot do with this one.
+        """
+        return self
+
+    def rewriter(self, rows: TokenRows) -> Callable[..., Any] | None:
+        """Returns what makes a batch of padded rows into another one each time, such as by masking words.
+
+        Args:
             rows: TokenRows. All of them.
-            training: bool. Whether examples have answers; otherwise it is only inputs that are wanted.
 
         Returns:
             A callable from (inputs, row numbers `(batch,)`, `numpy.random.Generator`) to (inputs, targets, weights);
-            weights are `(batch, ...)` with a mean of 1. None, the default, if batches stay as they are.
+            weights are `(batch, ...)` with a mean of 1. Where it is inputs alone that are wanted it gets None for the
+            generator, and returns (inputs,). None, the default, if batches stay as they are.
         """
         return None
 
@@ -268,9 +278,17 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def evidence(self, scores: Any, columns: Columns) -> dict[str, Any]:
-        """Returns the fields of the task's report, but for `origins`."""
+        """Returns the fields of the task's report, but for `origins`, which only scores have."""
 
     # --- the same in a SavedModel ---
+
+    def requests(self, columns: Columns) -> Columns:
+        """Returns what one asks the model about texts of the data: what an export compares answers on.
+
+        Args:
+            columns: "text", and "text_pair" if `is_pair`.
+        """
+        return columns
 
     def texts_in_graph(self, texts: Sequence[Any]) -> Sequence[Any]:
         """Returns the string tensors to tokenize for those of the signature; the same by default."""

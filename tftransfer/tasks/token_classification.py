@@ -148,9 +148,10 @@ class TokenClassification(Task):
         return SmoothedCrossentropy(self.label_smoothing, self.focal_gamma)
 
     def metrics(self) -> list[Any]:
-        from tftransfer.tasks.components.tag_metrics import SpanF1, TokenAccuracy
+        from tftransfer.tasks.components.tag_metrics import SpanF1
+        from tftransfer.tasks.components.token_metrics import TokenAccuracy
 
-        return [SpanF1(self._labels, self.scheme, name="f1"), TokenAccuracy(name="accuracy")]
+        return [SpanF1(self._labels, self.scheme, name="f1"), TokenAccuracy()]
 
     def gather(self, logits: Sequence[np.ndarray], rows: TokenRows) -> list[TaggedWords]:
         words = Words.of(rows)

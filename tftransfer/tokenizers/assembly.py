@@ -5,6 +5,7 @@ Core TensorFlow ops only, of the kind that TF Serving 2.12 and later have.
 
 import dataclasses
 import types
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -12,6 +13,7 @@ from tftransfer.errors import ConfigError, ExportError
 from tftransfer.row_options import RowOptions
 from tftransfer.tokenizers.fast import FastTokenizer
 from tftransfer.tokenizers.graph_layout import kept, lay_out
+from tftransfer.tokenizers.graph_masks import between_masks
 from tftransfer.tokenizers.graph_spans import graph_spans, space_ideographs
 from tftransfer.tokenizers.layout import HEAD, check_options
 from tftransfer.tokenizers.twin import has_twin
@@ -106,6 +108,7 @@ class InGraphTokenizer(tf.Module):
         self._template = Template.ask(tokenizer, pair)
         self._room = max_length - self._template.special
         self._options = options
+        self._mask = tokenizer.mask_word(options.mask) if options.mask else None
         # TF Serving does not check the rank of its input, so the graph takes any and refuses.
         strings = [tf.TensorSpec(None, tf.string)] * (1 + pair)
         self.tokenize = tf.function(self._tokenize_pair if pair else self._tokenize, strings, autograph=False)
@@ -147,9 +150,10 @@ class InGraphTokenizer(tf.Module):
         # The tokenizer's ops do not check their input; valid text passes unchanged, NUL and non-characters included.
         text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
         spaced = space_ideographs(text) if self._options.space_cjk else text
-        if not self._options.offsets:
-            return {"ids": self.pieces(spaced)}
-        ids, starts, ends = self.pieces_with_offsets(spaced)
+        ids, *bounds = self._wanted(spaced) if self._mask is None else between_masks(spaced, self._mask, self._wanted)
+        if not bounds:
+            return {"ids": ids}
+        starts, ends = bounds
         starts, ends, word_starts = graph_spans(text, starts, ends, self._options.space_cjk)
         texts = tf.zeros_like(starts) + number
         return {"ids": ids, "starts": starts, "ends": ends, "texts": texts, "word_starts": word_starts}
@@ -165,6 +169,9 @@ class InGraphTokenizer(tf.Module):
         if layout.examples is not None:
             outputs["examples"] = tf.cast(layout.examples, tf.int32)
         return outputs
+
+    def _wanted(self, text: tf.Tensor) -> Sequence[tf.RaggedTensor]:
+        return self.pieces_with_offsets(text) if self._options.offsets else [self.pieces(text)]
 
     def _assemble(self, texts: list[dict[str, tf.RaggedTensor]]) -> dict[str, tf.Tensor]:
         """Puts special tokens around the tokens of each row, and padding behind it."""

@@ -15,6 +15,7 @@ from tftransfer.errors import ConfigError, DataError
 from tftransfer.row_options import RowOptions
 from tftransfer.tokenizers.encoded import Encoded, join
 from tftransfer.tokenizers.layout import HEAD, check_options, rows_of
+from tftransfer.tokenizers.mask_word import MaskWord
 from tftransfer.tokenizers.reading import read_mask_token_id, read_pad_token_id, read_tokenizer
 from tftransfer.tokenizers.spans import space_ideographs, spans
 
@@ -50,6 +51,7 @@ class FastTokenizer:
         self.pad_token_id: int = read_pad_token_id(rust) if pad_token_id is None else int(pad_token_id)
         self.mask_token_id: int | None = read_mask_token_id(rust) if mask_token_id is None else int(mask_token_id)
         self.rust = rust
+        self._with_mask: dict[tuple[str, bool], tuple[tokenizers.Tokenizer, int]] = {}
         rust.no_truncation()
         rust.no_padding()
         rust.encode_special_tokens = True
@@ -86,6 +88,10 @@ class FastTokenizer:
         """The ids of special tokens: those the tokenizer is told of, and those it puts around texts."""
         told = (i for i, token in self.rust.get_added_tokens_decoder().items() if token.special)
         return frozenset((*told, *self.rust.encode("").ids, *self.rust.encode("", "").ids))
+
+    def mask_word(self, text: str) -> MaskWord:
+        """A word of the user's that stands for the mask token; ConfigError if it cannot."""
+        return MaskWord.of(self.rust, self.mask_token_id, text)
 
     def decode_token(self, token_id: int) -> str:
         """The text of one token, as the tokenizer's decoder writes it, special ones too: "##ing", " world"."""
@@ -141,7 +147,8 @@ class FastTokenizer:
             An `Encoded`.
 
         Raises:
-            ConfigError: `max_length` leaves no room beside the special tokens, or the options make no sense.
+            ConfigError: `max_length` leaves no room beside the special tokens, or the options make no sense, such as a
+                mask for a tokenizer without a mask token.
             DataError: A row is not a str, or holds half a surrogate pair.
         """
         check_options(options)
@@ -169,6 +176,8 @@ class FastTokenizer:
         encodings = self._encodings(columns, options)
         lengths = np.fromiter(map(len, encodings), np.int64, len(encodings))
         flat = _flat(encodings, int(lengths.sum()))
+        if options.mask:
+            flat["input_ids"][flat["input_ids"] == self._rust_for(options)[1]] = self.mask_token_id
         if options.offsets:
             flat |= _origins(encodings, columns, lengths, options)
         truncated, examples = lengths > max_length, np.arange(len(lengths))
@@ -181,14 +190,23 @@ class FastTokenizer:
         return Encoded(**flat, offsets=np.append(0, np.cumsum(lengths)), truncated=truncated, examples=examples)
 
     def _encodings(self, columns: Sequence[list[str]], options: RowOptions) -> list[tokenizers.Encoding]:
-        # The fast one does not know offsets.
-        encode = self._untrimmed.encode_batch if options.offsets else self.rust.encode_batch_fast
+        rust, _ = self._rust_for(options)
+        encode = rust.encode_batch if options.offsets else rust.encode_batch_fast  # which does not know offsets
         try:
             if options.space_cjk:
                 columns = [list(map(space_ideographs, column)) for column in columns]
             return encode(columns[0] if len(columns) == 1 else list(zip(*columns, strict=True)))
         except TypeError as error:
             raise DataError(_complaint(columns)) from error
+
+    def _rust_for(self, options: RowOptions) -> tuple[tokenizers.Tokenizer, int]:
+        """Returns what tokenizes, and the id that it has for the user's mask; -1 if there is none."""
+        rust, key = self._untrimmed if options.offsets else self.rust, (options.mask, options.offsets)
+        if not options.mask:
+            return rust, -1
+        if key not in self._with_mask:  # the copy of a large one takes a second
+            self._with_mask[key] = self.mask_word(options.mask).added_to(rust)
+        return self._with_mask[key]
 
 
 def _untrimming(part: dict[str, Any]) -> dict[str, Any]:

@@ -41,14 +41,21 @@ the of playing unaffable Internationalization \u00e9l\u00e8ve Stra\u00dfe
 """.split()  # noqa: SIM905
 
 
-def torture() -> list[str]:
+_MASKED = ("{0} {1}.", "{1}{0}{1}{1} {0}", "{1}  {1} {0}{1}a")
+
+
+def torture(mask: str = "") -> list[str]:
     """Returns more than 2,000 distinct texts, always the same ones: hand-made edge cases, scripts, white space, control
-    characters, long words, typed special tokens, random Unicode, among others. None holds a surrogate."""
+    characters, long words, typed special tokens, random Unicode, among others. None holds a surrogate. With a text that
+    stands for a mask there are some hundred more that hold it."""
     rng = random.Random(20261123)
     texts = [text for line in _BY_HAND.strip().split("\n") for text in line.split("|")] + _BY_HAND.split("\n")
     for part in (_spaces, _controls, _cases, _long_words, _mixtures, _fuzz):
         texts += part(rng)
     texts += ["", " ".join(texts), "word " * 5_000, "\u4e2d" * 2_000]
+    if mask:
+        some = texts[:: len(texts) // 100]
+        texts += [mask, *(form.format(text.strip(), mask) for text in some for form in _MASKED)]
     return list(dict.fromkeys(texts))
 
 

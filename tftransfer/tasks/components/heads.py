@@ -13,7 +13,7 @@ from keras import ops
 from tftransfer.activations import find_activation
 from tftransfer.tasks.task import HeadHints, Hidden
 
-__all__ = ["ClassificationHead", "MaskedLMHead", "TokenHead", "head_logits"]
+__all__ = ["ClassificationHead", "MaskedLMHead", "StatesAt", "TokenHead", "head_logits"]
 
 
 class _Head(keras.layers.Layer):
@@ -193,6 +193,34 @@ class MaskedLMHead(_Head):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "tied": self.tied}
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class StatesAt(keras.layers.Layer):
+    """The hidden states of some tokens of each row.
+
+    Call arguments:
+        hidden: float tensor `(batch, length, hidden)`.
+        positions: int tensor `(batch, some)`, from 0.
+
+    Returns:
+        A float tensor `(batch, some, hidden)`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, *inputs: Any) -> None:
+        """Returns None: what is padding among the positions, their targets say."""
+
+    def call(self, hidden: Any, positions: Any) -> Any:
+        batch, length, width = ops.shape(hidden)
+        first = ops.arange(batch, dtype="int32")[:, None] * length  # of each row, among all states
+        return ops.take(ops.reshape(hidden, (-1, width)), first + positions, axis=0)
+
+    def compute_output_shape(self, hidden_shape: tuple[Any, ...], positions_shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (*positions_shape, hidden_shape[-1])
 
 
 def head_logits(kind: str, features: Mapping[str, Any], hints: HeadHints, num_labels: int) -> Any:

@@ -1,4 +1,4 @@
-"""Metrics of tags: how many spans are found, and how many tokens have the right label."""
+"""Metrics of tags: how many spans are found."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from keras import ops
 
 from tftransfer.tasks.tag_set import TagSet
 
-__all__ = ["SpanF1", "TokenAccuracy"]
+__all__ = ["SpanF1"]
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -61,25 +61,3 @@ class SpanF1(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "labels": self.labels, "scheme": self.scheme}
-
-
-@keras.saving.register_keras_serializable("tftransfer")
-class TokenAccuracy(keras.metrics.Metric):
-    """Share of tokens with the right label among those that have one, from labels and logits.
-
-    `keras.metrics.SparseCategoricalAccuracy` counts tokens without a label, which are negative, as wrong.
-    """
-
-    def __init__(self, name: str = "accuracy", **kwargs: Any) -> None:
-        super().__init__(name=name, **kwargs)
-        # Tokens that are right, and all with a label.
-        self.counts = self.add_variable((2,), initializer="zeros", name="counts")
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Counts the tokens of a batch: labels `(batch, length)`, negative where there is none, and logits."""
-        true = ops.cast(y_true, "int32")
-        right = (true >= 0) & (ops.cast(ops.argmax(y_pred, axis=-1), "int32") == true)
-        self.counts.assign_add(ops.stack([ops.sum(ops.cast(x, "float32")) for x in (right, true >= 0)]))
-
-    def result(self) -> Any:
-        return ops.divide_no_nan(self.counts[0], self.counts[1])
