@@ -3,6 +3,7 @@
 from tftransfer.tasks.multi_label_classification import MultiLabelClassification
 from tftransfer.tasks.question_answering import QuestionAnswering
 from tftransfer.tasks.regression import Regression
+from tftransfer.tasks.sentence_embeddings import SentenceEmbeddings
 from tftransfer.tasks.sequence_classification import SequenceClassification
 from tftransfer.tasks.task import Task
 from tftransfer.tasks.token_classification import TokenClassification
@@ -11,6 +12,7 @@ __all__ = [
     "MultiLabelClassification",
     "QuestionAnswering",
     "Regression",
+    "SentenceEmbeddings",
     "SequenceClassification",
     "Task",
     "TokenClassification",
