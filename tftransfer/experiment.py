@@ -134,12 +134,15 @@ def predict(
         format: str. A data format. Defaults to None: by the file's name.
         batch_size: int. Texts at a time. Defaults to 32.
     """
-    data = config.load(RunDirectory.open(run).config).data
+    directory = RunDirectory.open(run)
+    data = config.load(directory.config).data
     block = data.train or data.test or {}
     name = format or _format_of(path, block)
     known = registry.sources.options(name)  # the file may be of another format than the training data
     # A blank line would have no answer, and those behind it would be matched with the wrong lines.
     options = {**_columns(block), "skip_blank": False}
+    if not _task(directory.read("task")).is_pair({"text": [], "text_pair": []}):  # whatever it was trained on
+        options |= {"text_pair": None, "text_negative": None}
     wanted = {option: value for option, value in options.items() if option in known}
     examples, _ = read_file({**wanted, "path": str(path), "format": name}, "error", answers=False)
     model = load(run)
@@ -260,7 +263,7 @@ def _write_inputs(
     """Writes what the run is made from, before it is made."""
     resolved = config.to_dict(experiment)
     resolved["model"] |= {"max_length": model.max_length, "revision": model.checkpoint.revision or None}
-    resolved["training"]["monitor"] = experiment.training.monitor or model.task.monitors[0]
+    resolved["training"]["monitor"] = experiment.training.monitor or model.task.measured[0]
     atomic.write(directory.config, yaml_file.dump(resolved))
     if model.load_report is not None:
         directory.write("load_report", dataclasses.asdict(model.load_report))

@@ -21,7 +21,9 @@ def head_hints(checkpoint: Checkpoint, kind: str) -> HeadHints:
     own = family_head(checkpoint, kind)
     if own is not None and (kind != "sequence_classification" or checkpoint.has_head(kind) or not checkpoint.pooling):
         return own
-    config, pooled = checkpoint.config, "pooler" if checkpoint.has_pooler else "cls"
+    config = checkpoint.config
+    # No pooler was trained for vectors that are compared with each other, which is what is made without a head.
+    pooled = "mean" if not kind else "pooler" if checkpoint.has_pooler else "cls"
     dropout = config.classifier_dropout if own is None else own.dropout
     return HeadHints(checkpoint.pooling or pooled, dropout, config.initializer_range)
 
@@ -62,8 +64,10 @@ def load_head(variables: Sequence[Any], checkpoint: Checkpoint, task: Task) -> L
         task: Task. With its labels known.
 
     Returns:
-        A `LoadReport`; its `head` says what was done, and why.
+        A `LoadReport`; its `head` says what was done, and why. An empty one for a head without variables.
     """
+    if not variables:
+        return LoadReport((), ())
     paths = tuple(variable.path for variable in variables)
     reason = _misfit(checkpoint, task)
     if reason:

@@ -80,7 +80,8 @@ def test_the_savedmodel_answers_like_the_model_in_a_fresh_process(run: Path, tmp
         "import json, sys, tensorflow as tf, tensorflow_text\n"
         "f = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
         "a = f(**{k: tf.constant(v) for k, v in json.loads(sys.argv[2]).items()})\n"
-        "print(json.dumps({k: [x.decode() if k == 'answer' else x for x in v.numpy().tolist()] for k, v in a.items()}))\n"
+        "plain = {k: [x.decode() if k == 'answer' else x for x in v.numpy().tolist()] for k, v in a.items()}\n"
+        "print(json.dumps(plain))\n"
     )
     command = [sys.executable, "-c", script, str(run / "export" / "1"), json.dumps(ASKED)]
     out = subprocess.run(command, check=True, capture_output=True, cwd=tmp_path).stdout

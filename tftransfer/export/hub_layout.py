@@ -9,10 +9,10 @@ import numpy as np
 from tftransfer.backbones.family import ARCHITECTURES, Family
 from tftransfer.errors import ExportError
 from tftransfer.pretrained_head import family_head
-from tftransfer.tasks.components.heads import ClassificationHead
+from tftransfer.tasks.components.heads import ClassificationHead, SentenceVector
 from tftransfer.tasks.task import HeadHints, Hidden
 
-__all__ = ["Dense", "Layout", "Numbers", "layout_of"]
+__all__ = ["Dense", "Layout", "Normalize", "Numbers", "layout_of"]
 
 _INSTEAD = (
     "What can be exported is the task's own head (build the model without head=), or the whole model as a SavedModel: "
@@ -61,6 +61,11 @@ class Dense:
 
 
 @dataclasses.dataclass(frozen=True)
+class Normalize:
+    """A `Normalize` module of sentence-transformers, which gives vectors the length 1."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Layout:
     """How Hugging Face holds a model.
 
@@ -69,13 +74,18 @@ class Layout:
         numbers: sequence of Numbers. What the class's tensors hold.
         pooling: str. "mean" or "cls" where modules of sentence-transformers follow, or did so on the encoder that was
             trained on, else "". Defaults to "".
-        dense: sequence of Dense. Those modules, in their order. Defaults to ().
+        modules: sequence of Dense and Normalize. Those behind the pooling, in their order. Defaults to ().
     """
 
     kind: str
     numbers: Sequence[Numbers]
     pooling: str = ""
-    dense: Sequence[Dense] = ()
+    modules: Sequence[Dense | Normalize] = ()
+
+    @property
+    def gives_vectors(self) -> bool:
+        """Whether it ends with vectors of length 1."""
+        return Normalize() in self.modules[-1:]
 
     def architecture(self, family: Family) -> str:
         """Returns the name of transformers' class."""
@@ -155,23 +165,30 @@ def _shape(head: Any, theirs: HeadHints) -> tuple[str, Hidden | None, bool]:
 
 
 def _of_modules(model: Any) -> Layout:
-    """Returns the encoder, with a classification head as modules behind it, and a pooler that it has no use for."""
+    """Returns the encoder, with what is behind it as modules, and a pooler that it has no use for."""
     head, numbers = _head(model), _numbers(model)
     encoder = [part for part in numbers if not part.path.startswith("head/")]
     encoder += _idle_pooler(model, encoder)
-    if head is None and not model.task.head_kind:
+    vector = next((layer for layer in model.layers if isinstance(layer, SentenceVector)), None)
+    if head is None and vector is None and not model.task.head_kind:
         return Layout("", encoder)
+    values = {part.path: part.value for part in numbers}
+    if vector is not None:
+        return Layout("", encoder, *_pooling(values, vector.pooling, Normalize()))
     if not isinstance(head, ClassificationHead) or (head.hidden_options and head.hidden_options.norm):
         raise ExportError(
             f"{model.checkpoint.family.architecture}: neither a class of transformers nor modules of "
             f"sentence-transformers hold the head of this {type(model.task).__name__}. {_INSTEAD}"
         )
-    values = {part.path: part.value for part in numbers}
-    # A pooler is a dense layer over the first token.
-    steps = [("pooler/dense", "tanh")] if head.pooling == "none" else []
-    steps += [("head/hidden", head.hidden_options.activation)] if head.hidden_options else []
-    dense = [_dense(values, module, activation) for module, activation in [*steps, ("head/logits", None)]]
-    return Layout("", encoder, "cls" if head.pooling == "none" else head.pooling, dense)
+    hidden = [_dense(values, "head/hidden", head.hidden_options.activation)] if head.hidden_options else []
+    return Layout("", encoder, *_pooling(values, head.pooling, *hidden, _dense(values, "head/logits", None)))
+
+
+def _pooling(
+    values: Mapping[str, np.ndarray], pooling: str, *modules: Dense | Normalize
+) -> tuple[str, list[Dense | Normalize]]:
+    """Returns a pooling and the modules behind it; a pooler is a dense layer over the first token."""
+    return ("cls", [_dense(values, "pooler/dense", "tanh"), *modules]) if pooling == "none" else (pooling, [*modules])
 
 
 def _dense(values: Mapping[str, np.ndarray], module: str, activation: str | None) -> Dense:

@@ -13,7 +13,7 @@ from tftransfer import atomic
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.tensors import collect, read
 from tftransfer.errors import ConfigError, ExportError
-from tftransfer.export.hub_layout import Dense, Layout, layout_of
+from tftransfer.export.hub_layout import Dense, Layout, Normalize, layout_of
 from tftransfer.export.hub_tokenizer import check_tokenizer, write_tokenizer
 from tftransfer.export.model_card import model_card
 from tftransfer.export.version import write_version
@@ -108,15 +108,22 @@ def _config(model: Any, layout: Layout) -> dict[str, Any]:
     return config
 
 
-def _modules(layout: Layout, directory: Path) -> list[tuple[Path, Dense]]:
+def _folders(layout: Layout) -> dict[str, Dense | Normalize]:
+    """Returns the modules behind the pooling by their folders."""
+    return {f"{n}_{type(module).__name__}": module for n, module in enumerate(layout.modules, start=2)}
+
+
+def _dense_files(layout: Layout, directory: Path) -> list[tuple[Path, Dense]]:
     """Returns the dense layers and where their weights are."""
-    return [(directory / f"{n}_Dense" / "model.safetensors", dense) for n, dense in enumerate(layout.dense, start=2)]
+    modules = _folders(layout).items()
+    return [(directory / folder / "model.safetensors", dense) for folder, dense in modules if isinstance(dense, Dense)]
 
 
 def _write_modules(model: Any, layout: Layout, directory: Path) -> None:
-    """Writes the pooling and the dense layers behind the encoder, as sentence-transformers lays them out."""
-    dense_layers = _modules(layout, directory)
-    kinds = {"": "Transformer", "1_Pooling": "Pooling", **{path.parent.name: "Dense" for path, _ in dense_layers}}
+    """Writes the pooling and the modules behind it, as sentence-transformers lays them out."""
+    kinds = {"": "Transformer", "1_Pooling": "Pooling"} | {
+        f: type(module).__name__ for f, module in _folders(layout).items()
+    }
     modules = [
         {"idx": n, "name": str(n), "path": folder, "type": f"sentence_transformers.models.{kind}"}
         for n, (folder, kind) in enumerate(kinds.items())
@@ -127,7 +134,7 @@ def _write_modules(model: Any, layout: Layout, directory: Path) -> None:
     flags = {f"pooling_mode_{mode}": mode.startswith(layout.pooling) for mode in ("cls_token", "mean_tokens")}
     width = model.checkpoint.config.hidden_size
     _write_json(directory / "1_Pooling" / "config.json", {"word_embedding_dimension": width, **flags})
-    for path, dense in dense_layers:
+    for path, dense in _dense_files(layout, directory):
         size = dict(zip(("in_features", "out_features"), dense.kernel.shape, strict=True))
         options = {**size, "bias": dense.bias is not None, "activation_function": dense.activation}
         _write_json(path.parent / "config.json", options)
@@ -157,7 +164,7 @@ def _check(model: Any, layout: Layout, directory: Path) -> None:
         for part in layout.numbers
         if part.path not in found or found[part.path].tobytes() != np.ascontiguousarray(part.value).tobytes()
     ]
-    wrong += [path.parent.name for path, dense in _modules(layout, directory) if not _holds(path, dense)]
+    wrong += [path.parent.name for path, dense in _dense_files(layout, directory) if not _holds(path, dense)]
     if written.config != model.checkpoint.config:
         wrong.append("config.json")
     if layout.kind and model.task.labels and labels_of(written, layout.kind) != tuple(model.task.labels):

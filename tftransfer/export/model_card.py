@@ -9,7 +9,7 @@ import yaml
 
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.family import ARCHITECTURES
-from tftransfer.export.hub_layout import Layout
+from tftransfer.export.hub_layout import Dense, Layout
 
 __all__ = ["model_card"]
 
@@ -37,6 +37,17 @@ labels = [model[0].auto_model.config.id2label[n] for n in logits.argmax(axis=-1)
 The head is in `{modules}`: linear layers of PyTorch behind the pooling of `1_Pooling`, which end in logits. A softmax
 makes them probabilities.
 """
+_VECTORS = """\
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("DIRECTORY")
+vectors = model.encode(["I would buy it again.", "I am glad that I bought it."])
+similarity = vectors[0] @ vectors[1]
+```
+
+The vectors have the length 1.
+"""
 _TFTRANSFER = """\
 ```python
 import tftransfer
@@ -62,7 +73,8 @@ def model_card(model: Any, layout: Layout, run: Mapping[str, Any] | None = None)
         run: dict. Of a run: `config` as resolved, `data` (its files with fingerprints) and `metrics` by split. Defaults
             to None: the model does not come from a run directory.
     """
-    kind, base = _words(model.task.head_kind), _hub_name(model.checkpoint)
+    kind = "similarity" if layout.gives_vectors else _words(model.task.head_kind)
+    base = _hub_name(model.checkpoint)
     origin = f"[{base}](https://huggingface.co/{base})" if base else "A pretrained model"
     parts = [
         f"---\n{yaml.safe_dump(_front_matter(model, layout, run or {}), sort_keys=False, allow_unicode=True)}---",
@@ -84,10 +96,14 @@ def _typed(model: Any) -> str:
 
 
 def _snippets(model: Any, layout: Layout) -> list[str]:
-    if layout.dense:
-        modules = "`, `".join(f"{n}_Dense" for n in range(2, len(layout.dense) + 2))
-        return [_SENTENCE_TRANSFORMERS.format(modules=modules), _BACKBONE]
-    own = _TFTRANSFER.format(task=type(model.task).__name__) if layout.kind else _BACKBONE
+    linear = [f"{n}_Dense" for n, module in enumerate(layout.modules, start=2) if isinstance(module, Dense)]
+    if layout.pooling and not layout.gives_vectors:
+        return [_SENTENCE_TRANSFORMERS.format(modules="`, `".join(linear)), _BACKBONE]
+    # Of modules tftransfer reads the pooling alone.
+    again = layout.kind or (layout.gives_vectors and not linear)
+    own = _TFTRANSFER.format(task=type(model.task).__name__) if again else _BACKBONE
+    if layout.gives_vectors:
+        return [_VECTORS, own]
     ending = ARCHITECTURES[layout.kind].removeprefix("Model")
     return [_TRANSFORMERS.format(model=f"AutoModel{ending}"), own]
 
@@ -102,11 +118,11 @@ def _words(kind: str) -> str:
 def _front_matter(model: Any, layout: Layout, run: Mapping[str, Any]) -> dict[str, Any]:
     card, kind = _card_of(model.checkpoint), model.task.head_kind
     pipelines = {"sequence_classification": "text-classification", "masked_lm": "fill-mask"}
-    pipeline = pipelines.get(kind, kind.replace("_", "-"))
+    pipeline = "sentence-similarity" if layout.gives_vectors else pipelines.get(kind, kind.replace("_", "-"))
     content = {
-        "library_name": "sentence-transformers" if layout.dense else "transformers",
-        # The Hub runs a pipeline on what only a class of transformers holds.
-        "pipeline_tag": pipeline if layout.kind else None,
+        "library_name": "sentence-transformers" if layout.pooling else "transformers",
+        # The Hub runs a pipeline on what a class of transformers holds, and on vectors.
+        "pipeline_tag": pipeline if layout.kind or layout.gives_vectors else None,
         "base_model": _hub_name(model.checkpoint),
         "license": card.get("license") or _known_licence(model.checkpoint),
         "language": card.get("language"),

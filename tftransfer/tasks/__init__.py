@@ -4,6 +4,7 @@ from tftransfer.tasks.masked_lm import MaskedLM
 from tftransfer.tasks.multi_label_classification import MultiLabelClassification
 from tftransfer.tasks.question_answering import QuestionAnswering
 from tftransfer.tasks.regression import Regression
+from tftransfer.tasks.sentence_embeddings import SentenceEmbeddings
 from tftransfer.tasks.sequence_classification import SequenceClassification
 from tftransfer.tasks.task import Task
 from tftransfer.tasks.token_classification import TokenClassification
@@ -13,6 +14,7 @@ __all__ = [
     "MultiLabelClassification",
     "QuestionAnswering",
     "Regression",
+    "SentenceEmbeddings",
     "SequenceClassification",
     "Task",
     "TokenClassification",

@@ -9,6 +9,7 @@ import numpy as np
 
 from tftransfer import registry
 from tftransfer.errors import ConfigError, DataError
+from tftransfer.tasks.numbers import finite
 from tftransfer.tasks.task import Columns, shown_texts
 from tftransfer.tasks.text_level import TextLevelTask
 from tftransfer.token_rows import TokenRows
@@ -55,7 +56,7 @@ class Regression(TextLevelTask):
         return not self.standardize or (self.mean is not None and self.scale is not None)
 
     def resolve(self, columns: Columns) -> "Regression":
-        numbers = [number for number in map(_number, columns["label"]) if number is not None]
+        numbers = [number for number in map(finite, columns["label"]) if number is not None]
         if len(set(numbers)) < 2:
             found = f"every example has {numbers[0]:g}" if numbers else f"found none, but {columns['label'][0]!r}"
             raise DataError(
@@ -76,7 +77,7 @@ class Regression(TextLevelTask):
         return {
             row: f"expected a finite number as label, found {value!r}"
             for row, value in enumerate(columns["label"])
-            if _number(value) is None
+            if finite(value) is None
         }
 
     def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:
@@ -127,12 +128,3 @@ class Regression(TextLevelTask):
         if not self.is_resolved:
             raise ConfigError("The scale of the numbers is not known yet: use task.resolve(train.columns).")
         return self.scale or 1.0
-
-
-def _number(value: Any) -> float | None:
-    """Returns a finite number, or None."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None

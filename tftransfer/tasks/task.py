@@ -242,6 +242,12 @@ class Task(abc.ABC):
     def metrics(self) -> list[Any]:
         """Returns fresh `keras.metrics.Metric`s between `targets` and logits."""
 
+    @property
+    def measured(self) -> list[str]:
+        """Those of `monitors` that this task with its options measures, the usual one first."""
+        names = {"loss", *(metric.name for metric in self.metrics())}
+        return [name for name in self.monitors if name in names]
+
     # --- from the network to answers ---
 
     def gather(self, logits: Sequence[np.ndarray], rows: TokenRows) -> Any:

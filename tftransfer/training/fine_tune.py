@@ -165,8 +165,7 @@ def fit_encoded(
         log_directory: Path. For TensorBoard. Defaults to None: no logs.
         on_rates: callable. Called with the applied table before the first step. Defaults to None.
     """
-    metric = training.monitor or model.task.monitors[0]
-    _check_monitor(metric, model.task.monitors)
+    metric = _monitored(model.task, training.monitor)
     examples = len(train) if train is not None and training.epochs else 0
     plan = BatchPlan(examples, training.batch_size, training.seed)
     rows = compile_model(model, strategy, training, plan.steps_per_epoch * training.epochs)
@@ -201,6 +200,11 @@ def fit_encoded(
     return Trained(floats, (best.epoch or 0) + 1, rows)
 
 
-def _check_monitor(monitor: str, known: Sequence[str]) -> None:
+def _monitored(task: Task, monitor: str | None) -> str:
+    """Returns the metric that chooses the best epoch."""
+    known = task.measured
+    if monitor is None:
+        return known[0]
     if monitor not in known:
         raise ConfigError(f"monitor: unknown metric '{monitor}'.{suggest(monitor, known)} Known: {', '.join(known)}.")
+    return monitor

@@ -11,9 +11,18 @@ import keras
 from keras import ops
 
 from tftransfer.activations import find_activation
+from tftransfer.errors import ConfigError
 from tftransfer.tasks.task import HeadHints, Hidden
 
-__all__ = ["ClassificationHead", "MaskedLMHead", "StatesAt", "TokenHead", "head_logits"]
+__all__ = [
+    "ClassificationHead",
+    "MaskedLMHead",
+    "SentenceVector",
+    "StatesAt",
+    "TokenHead",
+    "head_logits",
+    "sentence_vector",
+]
 
 
 class _Head(keras.layers.Layer):
@@ -69,6 +78,16 @@ class _Head(keras.layers.Layer):
         }
 
 
+def _pool(pooling: str, hidden: Any, attention_mask: Any) -> Any:
+    """Returns one vector a text, `(batch, hidden)`; "none" if `hidden` is that already."""
+    if pooling == "none":
+        return hidden
+    if pooling == "mean":
+        real = ops.cast(ops.greater(attention_mask, 0), hidden.dtype)[..., None]  # (batch, length, 1)
+        return ops.sum(hidden * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
+    return hidden[:, 0]
+
+
 @keras.saving.register_keras_serializable("tftransfer")
 class ClassificationHead(_Head):
     """One row of logits a text: pooling, a hidden layer if there is to be one, dropout and a linear layer.
@@ -102,15 +121,7 @@ class ClassificationHead(_Head):
         self.logits = self._dense("logits", width, self.num_labels)
 
     def call(self, hidden: Any, attention_mask: Any = None, training: bool | None = None) -> Any:
-        return self.logits(self._features(self._pool(hidden, attention_mask), training))
-
-    def _pool(self, hidden: Any, attention_mask: Any) -> Any:
-        if self.pooling == "none":
-            return hidden
-        if self.pooling == "mean":
-            real = ops.cast(ops.greater(attention_mask, 0), hidden.dtype)[..., None]  # (batch, length, 1)
-            return ops.sum(hidden * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
-        return hidden[:, 0]
+        return self.logits(self._features(_pool(self.pooling, hidden, attention_mask), training))
 
     def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[int | None, ...]:
         return (hidden_shape[0], self.num_labels)
@@ -221,6 +232,59 @@ class StatesAt(keras.layers.Layer):
 
     def compute_output_shape(self, hidden_shape: tuple[Any, ...], positions_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (*positions_shape, hidden_shape[-1])
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class SentenceVector(keras.layers.Layer):
+    """One vector of length 1 a text; it has no weights.
+
+    Args:
+        pooling: "mean", "cls" (first token), or "none" if `hidden` is one vector a text. Defaults to "mean".
+
+    Call arguments:
+        hidden: float tensor `(batch, length, hidden)`, or `(batch, hidden)` for pooling "none".
+        attention_mask: int tensor `(batch, length)`; 0 is padding. One sequence a row.
+
+    Returns:
+        A float32 tensor `(batch, hidden)`.
+    """
+
+    def __init__(self, pooling: str = "mean", **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.pooling = pooling
+        self.supports_masking = True
+
+    def compute_mask(self, *inputs: Any) -> None:
+        """Returns None: a text's vector is not padding, whatever its tokens are."""
+
+    def call(self, hidden: Any, attention_mask: Any = None) -> Any:
+        vectors = _pool(self.pooling, hidden, attention_mask)
+        # As PyTorch's normalize, which a vector of zeros passes through.
+        return vectors / ops.maximum(ops.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+    def compute_output_shape(self, hidden_shape: tuple[Any, ...], *other: Any) -> tuple[Any, ...]:
+        return (hidden_shape[0], hidden_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "pooling": self.pooling}
+
+
+def sentence_vector(features: Mapping[str, Any], pooling: str) -> Any:
+    """Returns the symbolic vectors `(batch, hidden)` of a layer called "sentence_vector".
+
+    Args:
+        features: dict of symbolic tensors, see `Task.head`.
+        pooling: "mean", "cls" or "pooler".
+
+    Raises:
+        ConfigError: if the checkpoint has no pooler to pool with.
+    """
+    if pooling != "pooler":
+        layer = SentenceVector(pooling, name="sentence_vector")
+        return layer(features["last_hidden_state"], features["attention_mask"])
+    if "pooler_output" not in features:
+        raise ConfigError("pooling: expected mean or cls, since this checkpoint has no pooler; received 'pooler'.")
+    return SentenceVector("none", name="sentence_vector")(features["pooler_output"])
 
 
 def head_logits(kind: str, features: Mapping[str, Any], hints: HeadHints, num_labels: int) -> Any:

@@ -80,7 +80,8 @@ class Pearson(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         x, y = (ops.reshape(ops.cast(values, "float32"), (-1,)) for values in (y_true, y_pred))
-        parts = [ops.ones_like(x), x, y, x * x, y * y, x * y]
+        counted = ops.ones_like(x) if sample_weight is None else ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+        parts = [counted, counted * x, counted * y, counted * x * x, counted * y * y, counted * x * y]
         self.sums.assign_add(ops.stack([ops.sum(part) for part in parts]))
 
     def result(self) -> Any:
