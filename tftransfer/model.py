@@ -190,6 +190,27 @@ class TransferModel(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
 
+@keras.saving.register_keras_serializable("tftransfer")
+class Logits(keras.layers.Layer):
+    """What a head says, as float32, and without a Keras mask.
+
+    Targets say which tokens count; by a mask, Keras would weigh the loss of each replica's tokens once more.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """Returns None."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * 1.0  # another tensor: Keras hangs masks on tensors
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+
 def _rows(x: Any) -> Any:
     return tf.shape(keras.tree.flatten(x)[0])[0]
 
@@ -250,7 +271,7 @@ def build(
     inputs = task.inputs()
     features = {**backbone.features, **inputs}
     logits = task.head(features, head_hints(checkpoint, task.head_kind)) if head is None else head(features)
-    logits = keras.layers.Activation("linear", dtype="float32", name="logits")(logits)
+    logits = Logits(dtype="float32", name="logits")(logits)
     model = TransferModel({**backbone.input, **inputs}, logits)
     model.fixed_paths = frozenset(variable.path for variable in model.non_trainable_weights)
     model.task, model.tokenizer, model.checkpoint, model.custom_head = task, tokenizer, checkpoint, head is not None

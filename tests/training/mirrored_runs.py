@@ -43,7 +43,7 @@ class Recorder(keras.callbacks.Callback):
         self.losses.append(logs["loss"])  # type: ignore[index]
 
 
-def examples(columns: dict[str, list[str]], rows: int) -> tftransfer.Examples:
+def examples(columns: dict[str, list[Any]], rows: int) -> tftransfer.Examples:
     return tftransfer.Examples(columns, "toy.tsv", np.arange(len(columns["text"])) + 2).take(np.arange(rows))
 
 
@@ -52,8 +52,9 @@ def run(case: dict[str, Any], strategy: tf.distribute.Strategy) -> dict[str, np.
     recorder = Recorder()
     with strategy.scope():
         keras.utils.set_random_seed(0)
-        task = tftransfer.tasks.SequenceClassification(["negative", "positive"], class_weights=case["class_weights"])
-        model = tftransfer.build(case["checkpoint"], task)
+        train_columns = examples(case["columns"], case["rows"]).columns
+        task = registry.tasks.build(case["task"]["name"], {k: v for k, v in case["task"].items() if k != "name"})
+        model = tftransfer.build(case["checkpoint"], task.resolve(train_columns))
     train = model.encode(examples(case["columns"], case["rows"]), training=True)
     if case["poisoned"]:
         train.weights[case["poisoned"]] = np.inf  # type: ignore[index]
@@ -81,7 +82,9 @@ def run(case: dict[str, Any], strategy: tf.distribute.Strategy) -> dict[str, np.
     if not error:
         logs = model.evaluate(model.encode(held_out).evaluation_dataset(8), verbose=0, return_dict=True)
         results |= {f"evaluate/{name}": value for name, value in logs.items()}
-        results |= {"scores": model.predict_scores(held_out, 8), "copies": copies_differ(model, strategy)}
+        results["copies"] = copies_differ(model, strategy)
+        if case["task"]["name"] == "sequence_classification":
+            results["scores"] = model.predict_scores(held_out, 8)
     return results
 
 
