@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tftransfer import config, experiment
+from tftransfer import config, experiment, registry
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -33,10 +33,11 @@ def paths(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_it_validates_and_its_header_tells_command_and_score(path: Path) -> None:
-    config.load(path)
+    trains = registry.tasks.get(config.load(path).task["name"]).trains
     header = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     assert header[0].startswith(f"# tftransfer fit configs/{path.name}")
-    assert re.search(r"test accuracy: 0\.\d+ \(mean of 3 seeds; 0\.\d+ to 0\.\d+\)", "\n".join(header))
+    seeds = r" \(mean of 3 seeds; 0\.\d+ to 0\.\d+\)" if trains else ""  # without training nothing is random
+    assert re.search(r"test accuracy: 0\.\d+" + seeds, "\n".join(header))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -45,7 +46,7 @@ def test_it_builds_and_takes_a_step(path: Path, tmp_path: Path) -> None:
     if any(not Path(override.split("=")[1]).exists() for override in overrides):
         pytest.skip("the corpora are not here")
     summary = experiment.fit(config.load(path, overrides), tmp_path / "run", dry_run=True)
-    assert 0 < summary["loss"] < 5
+    assert summary["steps"] == 0 or 0 < summary["loss"] < 5
     assert not (tmp_path / "run").exists()
 
 
