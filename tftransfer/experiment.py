@@ -29,7 +29,7 @@ from tftransfer.splits import Splits, read_file, read_splits, sift_answers
 from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.twin import has_twin
 from tftransfer.training.distribution import distribution
-from tftransfer.training.fine_tune import Trained, fit_encoded, tune
+from tftransfer.training.fine_tune import Trained, check_answered, fit_encoded, tune
 from tftransfer.training.progress import note, progress
 
 __all__ = ["evaluate", "export", "fit", "load", "predict"]
@@ -58,7 +58,10 @@ def fit(
     RunDirectory.check(run, overwrite or dry_run)
     keras.utils.set_random_seed(experiment.training.seed)
     splits = read_splits(experiment.data)
-    task = _task(experiment.task).resolve(next(iter(splits.examples.values())).columns)
+    task = _task(experiment.task)
+    for part in splits.examples.values():
+        check_answered(task, part)
+    task = task.resolve(next(iter(splits.examples.values())).columns)
     sift_answers(task, splits, experiment.data.on_bad_rows)
     checkpoint = Checkpoint.find(experiment.model.checkpoint, experiment.model.revision)
     with distribution(experiment.distribution.name, experiment.distribution.devices).scope():
@@ -297,18 +300,19 @@ def _train(
     encoded: dict[str, EncodedExamples],
     splits: Splits,
 ) -> Trained:
+    training = _training(experiment, model.task)
     with progress() as bar:
         trained = fit_encoded(
             model,
             encoded.get("train"),
             encoded.get("validation"),
             strategy=registry.strategies.build(*_named(experiment.strategy)),
-            training=_training(experiment, model.task),
+            training=training,
             callbacks=[bar],
             where=splits.examples["train"].where if "train" in splits.examples else str,
             save=lambda epoch: weights.save(model, directory.weights, epoch),
             log_directory=directory.logs,
-            on_rates=lambda rates: _announce_rates(directory, rates),
+            on_rates=(lambda rates: _announce_rates(directory, rates)) if training.epochs else None,
         )
     directory.write("history", trained.history)
     return trained

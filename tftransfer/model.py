@@ -86,16 +86,28 @@ class TransferModel(keras.Model):
     def predict_logits(self, examples: Examples | EncodedExamples, batch_size: int = 32) -> Any:
         """Returns what the network says of every example, in their order, as the task's `gather` has it."""
         encoded = self.encode(examples) if isinstance(examples, Examples) else examples
-        lengths = np.diff(encoded.tokens.offsets)
-        logits: list[Any] = [None] * len(lengths)
-        for rows, inputs in encoded.inputs_by_length(batch_size):
-            for row, found in zip(rows, self.predict(inputs, verbose=0), strict=True):
-                logits[row] = found[: lengths[row]] if self.task.logits_per_token else found
+        logits = _of_rows(self, encoded, batch_size)
+        if self.task.logits_per_token:
+            lengths = np.diff(encoded.tokens.offsets)
+            logits = [found[:length] for found, length in zip(logits, lengths, strict=True)]
         return self.task.gather(logits, encoded.tokens)
 
     def predict_scores(self, examples: Examples | EncodedExamples, batch_size: int = 32) -> Any:
         """Returns the task's scores of every example, in their order; for classification `(examples, labels)`."""
         return self.task.scores(self.predict_logits(examples, batch_size))
+
+    def layer_output(self, name: str, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
+        """Returns what a layer makes of texts, one row each; of a longer text than `max_length`, of its beginning.
+
+        Args:
+            name: str. The layer, such as "sentence_vector". Its output is one row a text.
+            texts: list of str.
+            batch_size: int. Texts at a time. Defaults to 32.
+        """
+        network = keras.Model(self.input, self.get_layer(name).output)
+        rows = self.tokenizer.encode(texts, max_length=self.max_length)
+        encoded = EncodedExamples(rows, self.tokenizer.pad_token_id, self.max_length)
+        return np.stack(_of_rows(network, encoded, batch_size))
 
     def measure(self, encoded: EncodedExamples, batch_size: int = 32) -> dict[str, float]:
         """Returns the task's loss and metrics over encoded examples that have answers."""
@@ -211,6 +223,15 @@ class Logits(keras.layers.Layer):
         return input_shape
 
 
+def _of_rows(network: keras.Model, encoded: EncodedExamples, batch_size: int) -> list[Any]:
+    """Returns what a network says of every row, in their order."""
+    answers: list[Any] = [None] * (len(encoded.tokens.offsets) - 1)
+    for rows, inputs in encoded.inputs_by_length(batch_size):
+        for row, found in zip(rows, network.predict(inputs, verbose=0), strict=True):
+            answers[row] = found
+    return answers
+
+
 def _rows(x: Any) -> Any:
     return tf.shape(keras.tree.flatten(x)[0])[0]
 
@@ -296,7 +317,9 @@ def _report(model: TransferModel, backbone: LoadReport | None) -> LoadReport | N
     if model.custom_head or backbone is None:
         paths = tuple(variable.path for variable in variables)
         return backbone and dataclasses.replace(backbone, fresh=paths, head="the head is newly initialised: your own")
-    head = load_head(variables, model.checkpoint, model.task)
+    # What no training moves, the task fills itself.
+    trained = [variable for variable in variables if variable.path not in model.fixed_paths]
+    head = load_head(trained, model.checkpoint, model.task)
     used = {model.checkpoint.family.place(path, model.task.head_kind).name for path in head.loaded}
     left_out = tuple(name for name in backbone.left_out if name not in used)
     return LoadReport((*backbone.loaded, *head.loaded), left_out, head.fresh, head.head)

@@ -74,8 +74,9 @@ def load_head(variables: Sequence[Any], checkpoint: Checkpoint, task: Task) -> L
         return LoadReport((), (), paths, f"the head is newly initialised: {reason}")
     report = fill(variables, checkpoint.family, checkpoint.tensors, task.head_kind, partial=True)
     labels = labels_of(checkpoint, task.head_kind)
-    if task.labels and tuple(task.labels) != labels:
-        _reorder(variables, [labels.index(label) for label in task.labels])
+    wanted = task.head_labels
+    if wanted and tuple(wanted) != labels:
+        _reorder(variables, [labels.index(label) for label in wanted])
     return dataclasses.replace(report, head=f"the checkpoint's {_words(task.head_kind)} head was loaded")
 
 
@@ -87,9 +88,9 @@ def _misfit(checkpoint: Checkpoint, task: Task) -> str:
         return f"the checkpoint's is for {_words(others[0])}" if others else "the checkpoint has none for this task"
     if not task.takes_head(head_hints(checkpoint, kind)):
         return "the task asks for another pooling than the checkpoint's head was trained with"
-    labels = labels_of(checkpoint, kind)
-    if task.labels is not None and sorted(task.labels) != sorted(labels):
-        return f"the checkpoint's has the labels {_short(labels)}, the task {_short(task.labels)}"
+    labels, wanted = labels_of(checkpoint, kind), task.head_labels
+    if wanted is not None and sorted(wanted) != sorted(labels):
+        return f"the checkpoint's has the labels {_short(labels)}, the task {_short(wanted)}"
     return ""
 
 

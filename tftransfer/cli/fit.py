@@ -38,7 +38,8 @@ def fit(
     if as_json:
         echo_json(summary)
     elif dry_run:
-        click.echo(f"dry run: loss {summary['loss']:.4f} at the first of {summary['steps']} steps; nothing was written")
+        step = f"loss {summary['loss']:.4f} at the first of {summary['steps']} steps" if summary["steps"] else "no step"
+        click.echo(f"dry run: {step}; nothing was written")
     else:
         for split, metrics in summary["metrics"].items():
             click.echo(f"\n{split}\n{metrics_text(metrics)}")

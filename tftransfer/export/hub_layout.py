@@ -174,7 +174,8 @@ def _of_modules(model: Any) -> Layout:
         return Layout("", encoder)
     values = {part.path: part.value for part in numbers}
     if vector is not None:
-        return Layout("", encoder, *_pooling(values, vector.pooling, Normalize()))
+        cosines = [_dense(values, "head", None)] if head is not None else []
+        return Layout("", encoder, *_pooling(values, vector.pooling, Normalize(), *cosines))
     if not isinstance(head, ClassificationHead) or (head.hidden_options and head.hidden_options.norm):
         raise ExportError(
             f"{model.checkpoint.family.architecture}: neither a class of transformers nor modules of "

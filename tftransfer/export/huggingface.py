@@ -93,7 +93,7 @@ def _save(path: Path, tensors: dict[str, np.ndarray]) -> None:
 
 def _config(model: Any, layout: Layout) -> dict[str, Any]:
     """Returns the checkpoint's `config.json` with what has changed."""
-    labels, raw = model.task.labels, dict(model.checkpoint.raw_config)
+    labels, raw = model.task.head_labels, dict(model.checkpoint.raw_config)
     # The older name of dtype; what the number of names says; names of another head's labels.
     for key in ("torch_dtype", "num_labels", "id2label", "label2id"):
         raw.pop(key, None)
@@ -167,7 +167,7 @@ def _check(model: Any, layout: Layout, directory: Path) -> None:
     wrong += [path.parent.name for path, dense in _dense_files(layout, directory) if not _holds(path, dense)]
     if written.config != model.checkpoint.config:
         wrong.append("config.json")
-    if layout.kind and model.task.labels and labels_of(written, layout.kind) != tuple(model.task.labels):
+    if layout.kind and model.task.head_labels and labels_of(written, layout.kind) != tuple(model.task.head_labels):
         wrong.append("id2label")
     if wrong:
         raise ExportError(

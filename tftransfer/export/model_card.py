@@ -35,7 +35,7 @@ labels = [model[0].auto_model.config.id2label[n] for n in logits.argmax(axis=-1)
 ```
 
 The head is in `{modules}`: linear layers of PyTorch behind the pooling of `1_Pooling`, which end in logits. A softmax
-makes them probabilities.
+makes them probabilities{divided}.
 """
 _VECTORS = """\
 ```python
@@ -74,13 +74,13 @@ def model_card(model: Any, layout: Layout, run: Mapping[str, Any] | None = None)
             to None: the model does not come from a run directory.
     """
     kind = "similarity" if layout.gives_vectors else _words(model.task.head_kind)
-    base = _hub_name(model.checkpoint)
+    base, labels = _hub_name(model.checkpoint), model.task.head_labels
     origin = f"[{base}](https://huggingface.co/{base})" if base else "A pretrained model"
     parts = [
         f"---\n{yaml.safe_dump(_front_matter(model, layout, run or {}), sort_keys=False, allow_unicode=True)}---",
         f"# {(base or model.checkpoint.family.architecture).rpartition('/')[2]} for {kind or 'features'}",
         f"{origin}, fine-tuned with tftransfer on TensorFlow and Keras. The weights are float32.",
-        *([f"Labels: {', '.join(f'`{label}`' for label in model.task.labels)}."] if model.task.labels else []),
+        *([f"Labels: {', '.join(f'`{label}`' for label in labels)}."] if labels else []),
         f"Texts were cut after {model.max_length} tokens. {_typed(model)}",
         "## How to use it\n\nDIRECTORY is this directory, or its name on the Hub.\n",
         *_snippets(model, layout),
@@ -98,7 +98,9 @@ def _typed(model: Any) -> str:
 def _snippets(model: Any, layout: Layout) -> list[str]:
     linear = [f"{n}_Dense" for n, module in enumerate(layout.modules, start=2) if isinstance(module, Dense)]
     if layout.pooling and not layout.gives_vectors:
-        return [_SENTENCE_TRANSFORMERS.format(modules="`, `".join(linear)), _BACKBONE]
+        temperature = getattr(model.task, "temperature", 1.0)
+        divided = "" if temperature in (1.0, "tuned") else f" once they are divided by {temperature:g}"
+        return [_SENTENCE_TRANSFORMERS.format(modules="`, `".join(linear), divided=divided), _BACKBONE]
     # Of modules tftransfer reads the pooling alone.
     again = layout.kind or (layout.gives_vectors and not linear)
     own = _TFTRANSFER.format(task=type(model.task).__name__) if again else _BACKBONE

@@ -8,6 +8,8 @@ from tftransfer.tasks.sentence_embeddings import SentenceEmbeddings
 from tftransfer.tasks.sequence_classification import SequenceClassification
 from tftransfer.tasks.task import Task
 from tftransfer.tasks.token_classification import TokenClassification
+from tftransfer.tasks.zero_shot_by_embedding import ZeroShotByEmbedding
+from tftransfer.tasks.zero_shot_by_entailment import ZeroShotByEntailment
 
 __all__ = [
     "MaskedLM",
@@ -18,4 +20,6 @@ __all__ = [
     "SequenceClassification",
     "Task",
     "TokenClassification",
+    "ZeroShotByEmbedding",
+    "ZeroShotByEntailment",
 ]

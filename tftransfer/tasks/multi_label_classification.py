@@ -11,7 +11,7 @@ from tftransfer.calibration import best_temperature
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.tasks.labels import check_labels, check_weights, known, unknown
 from tftransfer.tasks.task import Columns, Label, shown_texts
-from tftransfer.tasks.text_level import TextLevelTask
+from tftransfer.tasks.text_level import PooledTask
 from tftransfer.thresholds import best_thresholds
 from tftransfer.token_rows import TokenRows
 
@@ -20,7 +20,7 @@ __all__ = ["MultiLabelClassification"]
 
 @registry.tasks.register("multi_label_classification")
 @dataclasses.dataclass(frozen=True)
-class MultiLabelClassification(TextLevelTask):
+class MultiLabelClassification(PooledTask):
     """Any number of labels, none included, for a text or a pair of texts.
 
     A row's labels are a list in JSON lines, and elsewhere one value, with the labels between separators.
@@ -38,7 +38,7 @@ class MultiLabelClassification(TextLevelTask):
             none. Defaults to 0.0.
         temperature: float > 0, or "tuned" to choose it on the validation data, so that scores are the shares of right
             answers (Guo et al., 2017). Defaults to 1.0.
-        **options: `truncate`, `stride`, `pooling` and `dropout`; see `TextLevelTask`.
+        **options: `truncate`, `stride`, `pooling` and `dropout`; see `PooledTask`.
 
     Example:
 
@@ -179,7 +179,7 @@ class MultiLabelClassification(TextLevelTask):
     def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow as tf
 
-        scores = tf.sigmoid(self.mean_of_windows(logits, tokens) / self._temperature)
+        scores = tf.sigmoid(self.gather_in_graph(logits, tokens) / self._temperature)
         names = tf.broadcast_to(tf.constant(list(self._labels)), tf.shape(scores))
         given = tf.ragged.boolean_mask(names, scores >= tf.constant(self._limits, tf.float32))
         return {"labels": given.to_tensor(""), "scores": scores}

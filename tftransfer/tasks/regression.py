@@ -11,7 +11,7 @@ from tftransfer import registry
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.tasks.numbers import finite
 from tftransfer.tasks.task import Columns, shown_texts
-from tftransfer.tasks.text_level import TextLevelTask
+from tftransfer.tasks.text_level import PooledTask
 from tftransfer.token_rows import TokenRows
 
 __all__ = ["Regression"]
@@ -19,7 +19,7 @@ __all__ = ["Regression"]
 
 @registry.tasks.register("regression")
 @dataclasses.dataclass(frozen=True)
-class Regression(TextLevelTask):
+class Regression(PooledTask):
     """One number for a text or a pair of texts; the loss is the mean squared error.
 
     Args:
@@ -27,7 +27,7 @@ class Regression(TextLevelTask):
             the data's own, which may be thousands; answers are in the data's own units all the same. Defaults to True.
         mean: float. What is taken off the data's numbers. Defaults to None: their mean in the training data.
         scale: float > 0. What they are then divided by. Defaults to None: their standard deviation.
-        **options: `truncate`, `stride`, `pooling` and `dropout`; see `TextLevelTask`.
+        **options: `truncate`, `stride`, `pooling` and `dropout`; see `PooledTask`.
 
     Example:
 
@@ -106,7 +106,7 @@ class Regression(TextLevelTask):
         return {"targets": self._numbers(columns), "scores": scores, "texts": shown_texts(columns)}
 
     def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
-        return {"value": self.mean_of_windows(logits, tokens)[:, 0] * self._scale + self._mean}
+        return {"value": self.gather_in_graph(logits, tokens)[:, 0] * self._scale + self._mean}
 
     def read_served(self, outputs: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
         return [{"value": value} for value in outputs["value"]]

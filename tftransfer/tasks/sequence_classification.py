@@ -1,17 +1,17 @@
 """One label a text, or a pair of texts."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from tftransfer import registry
-from tftransfer.calibration import best_temperature
 from tftransfer.errors import ConfigError, DataError
-from tftransfer.tasks.labels import check_labels, check_weights, known, unknown
-from tftransfer.tasks.task import Columns, Label, shown_texts
-from tftransfer.tasks.text_level import TextLevelTask
+from tftransfer.tasks.labels import check_weights
+from tftransfer.tasks.single_label import SingleLabelTask
+from tftransfer.tasks.task import Columns, Label
+from tftransfer.tasks.text_level import PooledTask
 from tftransfer.token_rows import TokenRows
 
 __all__ = ["SequenceClassification"]
@@ -19,7 +19,7 @@ __all__ = ["SequenceClassification"]
 
 @registry.tasks.register("sequence_classification")
 @dataclasses.dataclass(frozen=True)
-class SequenceClassification(TextLevelTask):
+class SequenceClassification(SingleLabelTask, PooledTask):
     """One of several labels for a text or a pair of texts.
 
     Args:
@@ -32,9 +32,8 @@ class SequenceClassification(TextLevelTask):
             Defaults to 0.0.
         focal_gamma: float >= 0. Strength of the focal loss, which has easy examples count less (Lin et al., 2017); 0
             for none. Defaults to 0.0.
-        temperature: float > 0, or "tuned" to choose it on the validation data, so that scores are the shares of right
-            answers (Guo et al., 2017). Logits are divided by it; labels stay what they are. Defaults to 1.0.
-        **options: `truncate`, `stride`, `pooling` and `dropout`; see `TextLevelTask`.
+        **options: `temperature`; see `SingleLabelTask`. `truncate`, `stride`, `pooling` and `dropout`; see
+            `PooledTask`.
 
     Example:
 
@@ -43,26 +42,20 @@ class SequenceClassification(TextLevelTask):
 
     name: ClassVar[str] = "sequence_classification"
     problem_type: ClassVar[str] = "single_label_classification"
-    report: ClassVar[str] = "classification"
-    monitors: ClassVar[Sequence[str]] = ("accuracy", "macro_f1", "loss")
 
     labels: Sequence[Label] | None = None
     class_weights: dict[Label, float] | Literal["balanced"] | None = None
     label_smoothing: float = 0.0
     focal_gamma: float = 0.0
-    temperature: float | Literal["tuned"] = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.labels is not None:
-            check_labels(self.labels)
             check_weights(self.class_weights, self.labels)
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing: expected a number in [0, 1); received {self.label_smoothing}.")
         if self.focal_gamma < 0:
             raise ConfigError(f"focal_gamma: expected a number >= 0; received {self.focal_gamma}.")
-        if self.temperature != "tuned" and self.temperature <= 0:
-            raise ConfigError(f"temperature: expected a number > 0, or tuned; received {self.temperature}.")
 
     @property
     def is_resolved(self) -> bool:
@@ -76,18 +69,6 @@ class SequenceClassification(TextLevelTask):
                 "A classifier has nothing to learn from it: check the file and the label column."
             )
         return self if self.labels is not None else dataclasses.replace(self, labels=tuple(found))
-
-    def problems(self, columns: Columns) -> dict[int, str]:
-        reasons = unknown(columns["label"], self._labels)
-        return {row: reasons[label] for row, label in enumerate(columns["label"]) if label in reasons}
-
-    def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:
-        return self.label_ids(columns)[rows.examples]
-
-    def label_ids(self, columns: Columns) -> np.ndarray:
-        """Returns the number of each example's label, int32 `(examples,)`."""
-        ids = {label: index for index, label in enumerate(self._labels)}
-        return np.asarray([ids[label] for label in columns["label"]], "int32")
 
     def example_weights(self, targets: np.ndarray, rows: TokenRows) -> np.ndarray:
         return self.label_weights(targets) * super().example_weights(targets, rows)
@@ -107,68 +88,3 @@ class SequenceClassification(TextLevelTask):
         from tftransfer.tasks.components.losses import SmoothedCrossentropy
 
         return SmoothedCrossentropy(self.label_smoothing, self.focal_gamma)
-
-    def metrics(self) -> list[Any]:
-        import keras
-
-        from tftransfer.tasks.components.metrics import MacroF1
-
-        return [keras.metrics.SparseCategoricalAccuracy("accuracy"), MacroF1(len(self._labels), name="macro_f1")]
-
-    def tuned(self, logits: np.ndarray, columns: Columns) -> "SequenceClassification":
-        if self.temperature != "tuned":
-            return self
-        return dataclasses.replace(self, temperature=best_temperature(logits, self.label_ids(columns)))
-
-    def scores(self, logits: np.ndarray) -> np.ndarray:
-        logits = logits / self._temperature
-        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-    def decode(self, scores: np.ndarray, columns: Columns) -> list[dict[str, Any]]:
-        return [
-            {
-                "label": self._labels[int(row.argmax())],
-                "score": float(row.max()),
-                "scores": {label: float(score) for label, score in zip(self._labels, row, strict=True)},
-            }
-            for row in scores
-        ]
-
-    def evidence(self, scores: np.ndarray, columns: Columns) -> dict[str, Any]:
-        return {
-            "labels": list(self._labels),
-            "targets": self.label_ids(columns),
-            "scores": scores,
-            "texts": shown_texts(columns),
-        }
-
-    def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
-        import tensorflow as tf
-
-        scores = tf.nn.softmax(self.mean_of_windows(logits, tokens) / self._temperature)
-        best = tf.argmax(scores, axis=-1)
-        names = tf.constant(list(self._labels))
-        return {"label": tf.gather(names, best), "score": tf.reduce_max(scores, axis=-1), "scores": scores}
-
-    def read_served(self, outputs: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-        return [
-            {"label": label, "score": score, "scores": dict(zip(self._labels, scores, strict=True))}
-            for label, score, scores in zip(outputs["label"], outputs["score"], outputs["scores"], strict=True)
-        ]
-
-    def margins(self, scores: np.ndarray) -> np.ndarray:
-        best = np.sort(scores, axis=-1)
-        return best[:, -1] - best[:, -2]
-
-    @property
-    def outputs(self) -> int:
-        return len(self._labels)
-
-    @property
-    def _temperature(self) -> float:
-        return 1.0 if self.temperature == "tuned" else self.temperature
-
-    @property
-    def _labels(self) -> Sequence[str]:
-        return known(self.labels)

@@ -121,6 +121,11 @@ class Task(abc.ABC):
     minimised: ClassVar[frozenset[str]] = frozenset({"loss"})
     labels: Sequence[str] | None
 
+    @property
+    def head_labels(self) -> Sequence[str] | None:
+        """What the last layer of a head from a checkpoint tells apart; by default the task's own labels."""
+        return self.labels
+
     # --- what the data is ---
 
     @property

@@ -11,7 +11,7 @@ from tftransfer.row_options import RowOptions
 from tftransfer.tasks.task import HeadHints, Task
 from tftransfer.token_rows import TokenRows
 
-__all__ = ["TextLevelTask"]
+__all__ = ["PooledTask", "TextLevelTask"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,6 @@ class TextLevelTask(Task):
             and "windows" reads all of it, window by window: each is a row of its own in training, together of the
             weight of one, and the answer is made of the mean of their logits. Defaults to "head".
         stride: int. Tokens that neighbouring windows share, at most half of a window. Defaults to 32.
-        pooling: "mean", "cls" (first token), "pooler" (the checkpoint's pooler, or a fresh one), or "auto": what
-            the checkpoint suggests. Defaults to "auto".
-        dropout: float. Dropout rate before the last layer. Defaults to None: what the checkpoint suggests.
     """
 
     head_kind: ClassVar[str] = "sequence_classification"
@@ -34,12 +31,8 @@ class TextLevelTask(Task):
 
     truncate: Literal["head", "tail", "head_tail", "windows"] = "head"
     stride: int = 32
-    pooling: Literal["auto", "mean", "cls", "pooler"] = "auto"
-    dropout: float | None = None
 
     def __post_init__(self) -> None:
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout: expected a number in [0, 1); received {self.dropout}.")
         if self.stride < 0:
             raise ConfigError(f"stride: expected a number of tokens >= 0; received {self.stride}.")
 
@@ -47,14 +40,40 @@ class TextLevelTask(Task):
     def row_options(self) -> RowOptions:
         return RowOptions(self.truncate, self.stride)
 
+    def example_weights(self, targets: np.ndarray, rows: TokenRows) -> np.ndarray:
+        windows = np.bincount(rows.examples)
+        return (len(rows.examples) / len(windows) / windows[rows.examples]).astype("float32")
+
+    def gather_in_graph(self, logits: Any, tokens: Mapping[str, Any]) -> Any:
+        """Returns what the logits of rows say of texts: what `gather` does outside of the graph."""
+        import tensorflow as tf
+
+        return logits if self.truncate != "windows" else tf.math.segment_mean(logits, tokens["examples"])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PooledTask(TextLevelTask):
+    """A task with a head of its own on one vector a text.
+
+    Args:
+        pooling: "mean", "cls" (first token), "pooler" (the checkpoint's pooler, or a fresh one), or "auto": what
+            the checkpoint suggests. Defaults to "auto".
+        dropout: float. Dropout rate before the last layer. Defaults to None: what the checkpoint suggests.
+        **options: `truncate` and `stride`; see `TextLevelTask`.
+    """
+
+    pooling: Literal["auto", "mean", "cls", "pooler"] = "auto"
+    dropout: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout: expected a number in [0, 1); received {self.dropout}.")
+
     @property
     def outputs(self) -> int:
         """How many logits a text has."""
         raise NotImplementedError
-
-    def example_weights(self, targets: np.ndarray, rows: TokenRows) -> np.ndarray:
-        windows = np.bincount(rows.examples)
-        return (len(rows.examples) / len(windows) / windows[rows.examples]).astype("float32")
 
     def head(self, features: Mapping[str, Any], hints: HeadHints) -> Any:
         from tftransfer.tasks.components.heads import head_logits
@@ -66,9 +85,3 @@ class TextLevelTask(Task):
 
     def takes_head(self, hints: HeadHints) -> bool:
         return self.pooling in ("auto", hints.pooling)
-
-    def mean_of_windows(self, logits: Any, tokens: Mapping[str, Any]) -> Any:
-        """Returns the logits of texts, of those of their windows: what `gather` does outside of the graph."""
-        import tensorflow as tf
-
-        return logits if self.truncate != "windows" else tf.math.segment_mean(logits, tokens["examples"])

@@ -23,7 +23,7 @@ from tftransfer.training.progress import progress
 from tftransfer.training.rates import RateRow, apply_rates
 from tftransfer.training.schedule import WarmupLinearDecay, warmup_steps
 
-__all__ = ["Trained", "compile_model", "fine_tune", "fit_encoded", "tune"]
+__all__ = ["Trained", "check_answered", "compile_model", "fine_tune", "fit_encoded", "tune"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ def fine_tune(
         A `Trained`.
 
     Raises:
-        ConfigError: for an unknown option or a wrong value.
+        ConfigError: for an unknown option or a wrong value, or a task that learns nothing.
         DataError: if examples have no label, or one that the task does not know.
         TrainingError: if the loss is not finite.
 
@@ -76,12 +76,10 @@ def fine_tune(
         >>> tftransfer.fine_tune(model, train, validation, learning_rate=2e-5, epochs=3)
     """
     training = training_options(options)
+    if not model.task.trains:
+        raise ConfigError(f"Expected a task that is trained; {model.task.name} learns nothing. Ask the model as it is.")
     for examples in (train, *([validation] if validation is not None else [])):
-        if not model.task.is_answered(examples.columns):
-            raise DataError(
-                f"{examples.path}: expected answers, in a column '{model.task.answer}'; received "
-                f"{', '.join(examples.columns)}."
-            )
+        check_answered(model.task, examples)
     with contextlib.ExitStack() as stack:
         shown = [stack.enter_context(progress())] if show_progress else []
         encoded = None if validation is None else model.encode(validation)
@@ -97,6 +95,14 @@ def fine_tune(
     if validation is not None and encoded is not None:
         tune(model, validation, encoded)
     return trained
+
+
+def check_answered(task: Task, examples: Examples) -> None:
+    """Raises DataError unless examples hold what the task trains on and is judged by."""
+    if not task.is_answered(examples.columns):
+        raise DataError(
+            f"{examples.path}: expected answers, in a column '{task.answer}'; received {', '.join(examples.columns)}."
+        )
 
 
 def tune(model: Any, validation: Examples, encoded: EncodedExamples) -> None:

@@ -1,0 +1,122 @@
+"""What tasks with one label a text have in common: how they judge and answer."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from tftransfer.calibration import best_temperature
+from tftransfer.errors import ConfigError
+from tftransfer.tasks.labels import check_labels, known, unknown
+from tftransfer.tasks.task import Columns, shown_texts
+from tftransfer.tasks.text_level import TextLevelTask
+from tftransfer.token_rows import TokenRows
+
+__all__ = ["SingleLabelTask"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SingleLabelTask(TextLevelTask):
+    """A task with a logit for each of its labels, of which a text has one. Subclasses declare the `labels`.
+
+    Args:
+        temperature: float > 0, or "tuned" to choose it on the validation data, so that scores are the shares of right
+            answers (Guo et al., 2017). Logits are divided by it; labels stay what they are. Defaults to 1.0.
+        **options: `truncate` and `stride`; see `TextLevelTask`.
+    """
+
+    report: ClassVar[str] = "classification"
+    monitors: ClassVar[Sequence[str]] = ("accuracy", "macro_f1", "loss")
+
+    temperature: float | Literal["tuned"] = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels is not None:
+            check_labels(self.labels)
+        if self.temperature != "tuned" and self.temperature <= 0:
+            raise ConfigError(f"temperature: expected a number > 0, or tuned; received {self.temperature}.")
+
+    def problems(self, columns: Columns) -> dict[int, str]:
+        reasons = unknown(columns["label"], self._labels)
+        return {row: reasons[label] for row, label in enumerate(columns["label"]) if label in reasons}
+
+    def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:
+        return self.label_ids(columns)[rows.examples]
+
+    def label_ids(self, columns: Columns) -> np.ndarray:
+        """Returns the number of each example's label, int32 `(examples,)`."""
+        ids = {label: index for index, label in enumerate(self._labels)}
+        return np.asarray([ids[label] for label in columns["label"]], "int32")
+
+    def loss(self) -> Any:
+        from tftransfer.tasks.components.losses import SmoothedCrossentropy
+
+        return SmoothedCrossentropy()
+
+    def metrics(self) -> list[Any]:
+        import keras
+
+        from tftransfer.tasks.components.metrics import MacroF1
+
+        return [keras.metrics.SparseCategoricalAccuracy("accuracy"), MacroF1(len(self._labels), name="macro_f1")]
+
+    def tuned(self, logits: np.ndarray, columns: Columns) -> Self:
+        if self.temperature != "tuned":
+            return self
+        return dataclasses.replace(self, temperature=best_temperature(logits, self.label_ids(columns)))
+
+    def scores(self, logits: np.ndarray) -> np.ndarray:
+        logits = logits / self._temperature
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+    def decode(self, scores: np.ndarray, columns: Columns) -> list[dict[str, Any]]:
+        return [
+            {
+                "label": self._labels[int(row.argmax())],
+                "score": float(row.max()),
+                "scores": {label: float(score) for label, score in zip(self._labels, row, strict=True)},
+            }
+            for row in scores
+        ]
+
+    def evidence(self, scores: np.ndarray, columns: Columns) -> dict[str, Any]:
+        return {
+            "labels": list(self._labels),
+            "targets": self.label_ids(columns),
+            "scores": scores,
+            "texts": shown_texts(columns),
+        }
+
+    def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow as tf
+
+        scores = tf.nn.softmax(self.gather_in_graph(logits, tokens) / self._temperature)
+        best = tf.argmax(scores, axis=-1)
+        names = tf.constant(list(self._labels))
+        return {"label": tf.gather(names, best), "score": tf.reduce_max(scores, axis=-1), "scores": scores}
+
+    def read_served(self, outputs: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+        return [
+            {"label": label, "score": score, "scores": dict(zip(self._labels, scores, strict=True))}
+            for label, score, scores in zip(outputs["label"], outputs["score"], outputs["scores"], strict=True)
+        ]
+
+    def margins(self, scores: np.ndarray) -> np.ndarray:
+        best = np.sort(scores, axis=-1)
+        return best[:, -1] - best[:, -2]
+
+    @property
+    def outputs(self) -> int:
+        """How many logits a text has."""
+        return len(self._labels)
+
+    @property
+    def _temperature(self) -> float:
+        return 1.0 if self.temperature == "tuned" else self.temperature
+
+    @property
+    def _labels(self) -> Sequence[str]:
+        return known(self.labels)
