@@ -23,6 +23,8 @@ def overrides_of(task: str, options: argparse.Namespace) -> list[str]:
     if task not in TASKS:
         return [] if task == "quickstart" else [f"data.folder={options.data}"]
     found = files(task, options.data, options.data_cache)
+    if TASKS[task].kind == "question_answering":  # whole blocks: the config splits its training file
+        return [f"data.{split}={{path: {path}, format: squad}}" for split, path in found.items()]
     whole = [f"data.{split}.sample=null" for split in found]
     return [*(f"data.{split}.path={path}" for split, path in found.items()), *whole]
 

@@ -3,11 +3,13 @@
 The scores are written anew here, not taken from tftransfer, so that the two libraries check each other.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import transformers
 from hf_answers import QuestionAnswering
 from hf_rows import Kind, Rows
@@ -73,8 +75,16 @@ class MultiLabelClassification(Texts):
     def __init__(self, task: Task, tokenizer: Any, train: Path) -> None:
         super().__init__(task, tokenizer, train)
         (names,) = columns(train, task.columns[-1:])
-        self.labels = sorted({label for several in names for label in several.split(",")})
+        counts = Counter(label for several in names for label in several.split(","))
+        self.labels = sorted(counts)
+        self.shares = torch.tensor([counts[label] / len(names) for label in self.labels])
         self.head = {"num_labels": len(self.labels), "problem_type": "multi_label_classification"}
+
+    def model(self, checkpoint: str) -> Any:
+        model = super().model(checkpoint)
+        if self.task.prior_bias:
+            model.classifier.bias.data = torch.logit(self.shares)
+        return model
 
     def target(self, label: str) -> list[float]:
         given = label.split(",")

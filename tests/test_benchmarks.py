@@ -1,5 +1,6 @@
 """The benchmarks read the same rows for both libraries, and the peer's own scores are right."""
 
+import argparse
 import dataclasses
 import gzip
 import json
@@ -7,6 +8,7 @@ import unicodedata
 from pathlib import Path
 
 import e5_small
+import fine_tune
 import numpy as np
 import pytest
 import scipy.stats
@@ -16,11 +18,15 @@ import tokenizers
 from parity import torch
 from tasks import Part
 
+from tftransfer import config
+
 if torch is not None:
     import hf_answers
     import hf_kinds
     from hf_rows import Rows
 
+ROOT = Path(__file__).parents[1]
+TINY = {"tsv": "text\tlabel\na\tb\n", "conll": "a\tO\n\n", "json": '{"data": []}'}
 needs_torch = pytest.mark.skipif(torch is None, reason="the peer is PyTorch")
 
 
@@ -71,6 +77,22 @@ def test_short_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_whole_files_are_not_copied(tmp_path: Path) -> None:
     assert tasks.files("trec", tmp_path, tmp_path / "cache")["train"] == tmp_path / "trec" / "train.tsv"
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_configs_train_as_the_peer_does(name: str, tmp_path: Path) -> None:
+    task = tasks.TASKS[name]
+    options = argparse.Namespace(data=tmp_path, data_cache=tmp_path)
+    for file in {part.file for part in task.parts.values()}:
+        content = TINY[file.split(".")[1]].encode()
+        (tmp_path / task.corpus).mkdir(exist_ok=True)
+        (tmp_path / task.corpus / file).write_bytes(gzip.compress(content) if file.endswith(".gz") else content)
+    ours = config.load(ROOT / "configs" / f"{name}.yaml", fine_tune.overrides_of(name, options))
+    for field in ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm"):
+        assert getattr(ours.training, field) == getattr(task, field), field
+    assert ours.model.max_length == task.max_length
+    assert ours.training.warmup == f"{task.warmup:.0%}"
+    assert "split" not in ours.data.validation
 
 
 @needs_torch
