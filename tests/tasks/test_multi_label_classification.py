@@ -1,5 +1,6 @@
 """Several labels a text: loss, metrics, thresholds and answers, against PyTorch, scikit-learn and Keras."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import sklearn.metrics
 import tensorflow as tf
 import torch
 
+import tftransfer
 from tftransfer import registry
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.tasks import MultiLabelClassification
@@ -71,7 +73,22 @@ def test_balanced_weights_are_absent_by_present() -> None:
     assert not task.is_resolved
     resolved = task.resolve(COLUMNS)
     assert resolved.is_resolved
+    assert resolved.priors == {"anger": 0.3, "joy": 0.5, "pride": 0.3, "never": 0.1}
     assert resolved.class_weights == {"anger": 3.0, "joy": 1.0, "pride": 3.0, "never": 1.0}
+
+
+def test_a_fresh_head_begins_at_the_shares_of_the_training_data(tiny_checkpoint: Path) -> None:
+    task = MultiLabelClassification([*LABELS, "never"]).resolve(COLUMNS)
+    model = tftransfer.build(str(tiny_checkpoint), task)
+    model.get_layer("head").logits.kernel.assign(np.zeros_like(model.get_layer("head").logits.kernel))
+    scores = model.predict_text(["good"])[0]["scores"]
+    assert list(scores.values()) == pytest.approx([0.3, 0.5, 0.3, 0.1], abs=1e-6)
+    known = tftransfer.build(str(tiny_checkpoint), MultiLabelClassification(LABELS))  # without training data
+    assert (known.task.labels, known.task.priors) == (tuple(LABELS), False)
+    with pytest.raises(ConfigError, match="class_weights: balanced needs the training data"):
+        tftransfer.build(str(tiny_checkpoint), MultiLabelClassification(LABELS, class_weights="balanced"))
+    with pytest.raises(ConfigError, match="priors: expected shares between 0 and 1; received 1.0 for 'joy'"):
+        MultiLabelClassification(LABELS, priors={"joy": 1.0})
 
 
 def test_what_is_tuned_on_validation_data() -> None:

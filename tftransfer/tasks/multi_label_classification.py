@@ -33,6 +33,9 @@ class MultiLabelClassification(PooledTask):
             chooses each label's on the validation data, for the best F1. Defaults to 0.5.
         class_weights: dict of label -> float, or "balanced" for the number of examples without the label by the number
             with it. Weighs a label where it is given, as PyTorch's `pos_weight`. Defaults to None.
+        priors: True to have scores of a fresh head begin at the share of the training data that has a label, instead of
+            at a half: else the first thing learnt is that most labels are absent, at the cost of what the encoder knows
+            (Lin et al., 2017, 4.1). Or dict of label -> share. Defaults to True.
         label_smoothing: float in [0, 1). Draws targets towards a half (Szegedy et al., 2016). Defaults to 0.0.
         focal_gamma: float >= 0. Strength of the focal loss, which has easy labels count less (Lin et al., 2017); 0 for
             none. Defaults to 0.0.
@@ -54,6 +57,7 @@ class MultiLabelClassification(PooledTask):
     separator: str = ","
     thresholds: float | dict[Label, float] | Literal["tuned"] = 0.5
     class_weights: dict[Label, float] | Literal["balanced"] | None = None
+    priors: bool | dict[Label, float] = True
     label_smoothing: float = 0.0
     focal_gamma: float = 0.0
     temperature: float | Literal["tuned"] = 1.0
@@ -70,6 +74,9 @@ class MultiLabelClassification(PooledTask):
             raise ConfigError(f"focal_gamma: expected a number >= 0; received {self.focal_gamma}.")
         if self.temperature != "tuned" and self.temperature <= 0:
             raise ConfigError(f"temperature: expected a number > 0, or tuned; received {self.temperature}.")
+        for label, share in self.priors.items() if isinstance(self.priors, dict) else ():
+            if not 0 < share < 1:
+                raise ConfigError(f"priors: expected shares between 0 and 1; received {share} for '{label}'.")
         if not self.separator:
             raise ConfigError("separator: expected what stands between two labels; received nothing.")
 
@@ -84,7 +91,7 @@ class MultiLabelClassification(PooledTask):
 
     @property
     def is_resolved(self) -> bool:
-        return self.labels is not None and self.class_weights != "balanced"
+        return self.labels is not None and self.class_weights != "balanced" and self.priors is not True
 
     def resolve(self, columns: Columns) -> "MultiLabelClassification":
         rows = self._rows(columns)
@@ -94,16 +101,28 @@ class MultiLabelClassification(PooledTask):
                 f"Expected at least two labels in the training data; found {', '.join(labels) or 'none'}. Check "
                 f"the file, the label column and the separator, '{self.separator}'."
             )
-        resolved = dataclasses.replace(self, labels=labels)
-        return dataclasses.replace(resolved, class_weights=resolved._balanced(rows))
+        counts, size = {label: sum(label in row for row in rows) for label in labels}, len(rows)
+        weights, priors = self.class_weights, self.priors
+        if weights == "balanced":
+            # A label that nobody has says nothing; it keeps the weight of 1.
+            weights = {label: (size - n) / n if n else 1.0 for label, n in counts.items()}
+        if priors is True:
+            # As if one more had half of each label: neither 0 nor 1 has log odds.
+            priors = {label: (n + 0.5) / (size + 1) for label, n in counts.items()}
+        return dataclasses.replace(self, labels=labels, class_weights=weights, priors=priors)
 
-    def _balanced(self, rows: Sequence[Sequence[str]]) -> Any:
-        """Returns the weights by label; for "balanced", those of the training data."""
-        if self.class_weights != "balanced":
-            return self.class_weights
-        counts = {label: sum(label in row for row in rows) for label in self._labels}
-        # A label that nobody has says nothing; it keeps the weight of 1.
-        return {label: (len(rows) - n) / n if n else 1.0 for label, n in counts.items()}
+    def adopt(self, labels: Sequence[str]) -> "MultiLabelClassification":
+        if self.class_weights == "balanced":
+            raise ConfigError("class_weights: balanced needs the training data: use task.resolve(train.columns).")
+        given = labels if self.labels is None else self.labels
+        return super(MultiLabelClassification, dataclasses.replace(self, priors=False)).adopt(given)  # type: ignore[return-value]
+
+    def initialize(self, model: Any) -> None:
+        path = "head/logits/bias"
+        if isinstance(self.priors, dict) and path in model.load_report.fresh and not model.custom_head:
+            shares = np.asarray([self.priors.get(label, 0.5) for label in self._labels])
+            (bias,) = [variable for variable in model.weights if variable.path == path]
+            bias.assign(np.log(shares) - np.log1p(-shares))
 
     def problems(self, columns: Columns) -> dict[int, str]:
         rows = self._rows(columns)
