@@ -225,6 +225,7 @@ def test_a_checkpoint_without_a_pooler_comes_back_from_its_run(tmp_path: Path, m
     assert experiment.evaluate(tmp_path / "run") == summary["metrics"]["validation"]
 
 
+@pytest.mark.slow
 def test_pairs_of_texts_train_predict_and_export(tmp_path: Path, tiny_checkpoint: Path) -> None:
     lines = [
         "first\tsecond\tlabel",

@@ -25,6 +25,7 @@ def test_sizes_and_balance(name: str, least: int) -> None:
     assert max(counts.values()) <= 2 * min(counts.values())
 
 
+@pytest.mark.slow
 def test_no_two_messages_are_near_duplicates() -> None:
     texts = [text for split in SPLITS.values() for text in split.columns["text"]]
     sets = [grams(text) for text in texts]

@@ -82,7 +82,7 @@ def total(directory: Path) -> float:
     return sum(float(np.abs(array).sum(dtype="float64")) for array in arrays.values())
 
 
-@pytest.mark.parametrize("revision", ["", "main", COMMIT])
+@pytest.mark.parametrize("revision", ["", *(pytest.param(name, marks=pytest.mark.slow) for name in ("main", COMMIT))])
 def test_a_cached_name_loads_without_a_socket(revision: str, cache: Path, tiny_checkpoint: Path) -> None:
     result = load(cache, NAME, revision)
     assert result.returncode == 0, result.stderr

@@ -43,7 +43,7 @@ def tokenizers(model: Any) -> dict[bool, tf.Module]:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch, tokenizers: dict[bool, tf.Module]) -> pytest.MonkeyPatch:
     """Exports that make the tokenizer once for all, and compare it on few texts."""
-    monkeypatch.setattr(verification.parity, "torture", lambda: ["hello"])
+    monkeypatch.setattr(verification.parity, "torture", lambda *_: ["hello"])
     monkeypatch.setattr(savedmodel, "in_graph", lambda _, __, pair, **___: tokenizers[pair])
     return monkeypatch
 

@@ -55,6 +55,7 @@ def fitted(folder: Path, checkpoint: Path, task: dict[str, Any], lines: list[str
     return experiment.fit(config.validate(raw), folder / "run")
 
 
+@pytest.mark.slow
 def test_a_run_with_several_labels_a_text_and_windows(tmp_path: Path, tiny_checkpoint: Path) -> None:
     task = {"name": "multi_label_classification", "truncate": "windows", "stride": 2, "thresholds": "tuned"}
     words = {"late": "parcel late", "refund": "refund money", "late,refund": "refund late parcel"}
@@ -71,6 +72,7 @@ def test_a_run_with_several_labels_a_text_and_windows(tmp_path: Path, tiny_check
         assert list(answer["scores"].values()) == pytest.approx(scores, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_with_a_number_for_a_pair(tmp_path: Path, tiny_checkpoint: Path) -> None:
     lines = [f"{'good ' * (n % 5 + 1)}\tlamp {n}\t{1000 + 50 * (n % 5)}" for n in range(30)]
     columns = {"text": "a", "text_pair": "b", "label": "price"}

@@ -322,6 +322,7 @@ def test_a_text_that_stands_for_another_token(tiny_checkpoint: Path) -> None:
 # === The adapted encoder ===
 
 
+@pytest.mark.slow
 def test_a_classifier_stands_on_the_adapted_encoder(make_checkpoint: Callable, tmp_path: Path) -> None:
     directory = make_checkpoint()
     (directory / "1_Pooling").mkdir()

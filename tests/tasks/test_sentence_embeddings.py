@@ -248,6 +248,7 @@ def write_triplets(path: Path, numbers: range) -> None:
             file.write(json.dumps(row) + "\n")
 
 
+@pytest.mark.slow
 def test_a_run_from_triplets_to_a_savedmodel(tiny_checkpoint: Path, tmp_path: Path) -> None:
     write_triplets(tmp_path / "train.jsonl", range(48))
     write_triplets(tmp_path / "dev.jsonl", range(48, 64))

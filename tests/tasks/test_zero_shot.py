@@ -76,7 +76,7 @@ def test_entailment_is_that_of_transformers(labels: list[str], nli_checkpoint: A
             assert answer["scores"] == pytest.approx(dict(zip(truth["labels"], truth["scores"], strict=True)), abs=1e-5)
 
 
-@pytest.mark.parametrize("truncate", ["head", "windows"])
+@pytest.mark.parametrize("truncate", ["head", pytest.param("windows", marks=pytest.mark.slow)])
 def test_several_descriptions_count_by_their_mean_and_the_savedmodel_agrees(
     truncate: Any, nli_checkpoint: Any, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def test_rows_without_offsets(uncased: FastTokenizer) -> None:
     assert sorted(spaced(tf.constant(["a"]))) == ["attention_mask", "input_ids", "token_type_ids"]
 
 
+@pytest.mark.slow
 def test_rows_of_other_kinds(byte_level: Callable, older_form: Callable) -> None:
     options = RowOptions("windows", stride=3, offsets=True, space_cjk=True)
     tokenizer, texts = byte_level(), torture()[::6]

@@ -147,7 +147,12 @@ def test_every_code_point(name: str) -> None:
         assert differences(tokenizer, module, probes(1, form), max_length=LONG)[:3] == []
 
 
-FULL = [("xlm-roberta", "xlm-roberta"), ("xlm-roberta", "mbart"), ("t5", "t5"), ("t5", "big_bird")]
+FULL = [
+    ("xlm-roberta", "xlm-roberta"),
+    pytest.param("xlm-roberta", "mbart", marks=pytest.mark.slow),
+    ("t5", "t5"),
+    pytest.param("t5", "big_bird", marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize(("folder", "model_type"), FULL)

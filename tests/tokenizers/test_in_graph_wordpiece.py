@@ -42,6 +42,7 @@ def test_every_code_point_uncased(minilm: FastTokenizer) -> None:
     assert differences(minilm, in_graph(minilm, LONG), every_code_point(), max_length=LONG)[:3] == []
 
 
+@pytest.mark.slow
 def test_every_code_point_cased(cased: FastTokenizer) -> None:
     assert differences(cased, in_graph(cased, LONG), every_code_point(), max_length=LONG)[:3] == []
 

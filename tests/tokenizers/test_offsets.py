@@ -184,6 +184,7 @@ def excused(tokenizer: FastTokenizer, text: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_a_saved_model_for_an_old_server_knows_the_offsets_of_any_strings(
     tokenizer: FastTokenizer, tmp_path: Path
 ) -> None:

@@ -42,28 +42,51 @@ POISONED = int(BatchPlan(16, 8, seed=4).rows(0, 1)[-1])
 WITHOUT_GRADIENT = "attention/key/bias"
 
 
+EVERY = [*CASES, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
+
+
 @pytest.fixture(scope="module")
-def runs(shallow_checkpoint: Path, toy: Callable[..., Examples], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All runs in one process: a second MirroredStrategy in a process may fail, several models under one do not."""
-    directory = tmp_path_factory.mktemp("mirrored")
+def run_all(
+    shallow_checkpoint: Path, toy: Callable[..., Examples], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[dict[str, Any]], Path]:
+    """Runs cases in one process: a second MirroredStrategy in a process may fail, several models under one do not."""
     columns: dict[str, list[Any]] = dict(toy(61).columns)
     columns["spans"] = [[(0, text.index(" "), label)] for text, label in zip(*columns.values(), strict=True)]
     common = {"checkpoint": str(shallow_checkpoint), "columns": columns}
     lengths = {"columns": columns | {"label": [str(len(text)) for text in columns["text"]]}}
-    others = OTHERS | {"numbers": OTHERS["numbers"] | lengths}
-    cases = CASES | others | {"poisoned": {"poisoned": [POISONED]}}
-    path = directory / "cases.json"
-    path.write_text(json.dumps({name: DEFAULTS | common | case for name, case in cases.items()}), encoding="utf-8")
-    script = Path(__file__).with_name("mirrored_runs.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(path), str(directory)],
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr[-5000:]
-    return directory
+
+    def run_all(cases: dict[str, Any]) -> Path:
+        directory = tmp_path_factory.mktemp("mirrored")
+        own = {name: DEFAULTS | common | case | (lengths if name == "numbers" else {}) for name, case in cases.items()}
+        path = directory / "cases.json"
+        path.write_text(json.dumps(own), encoding="utf-8")
+        script = Path(__file__).with_name("mirrored_runs.py")
+        done = subprocess.run(
+            [sys.executable, str(script), str(path), str(directory)],
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr[-5000:]
+        return directory
+
+    return run_all
+
+
+@pytest.fixture(scope="module")
+def runs(run_all: Callable[[dict[str, Any]], Path]) -> Path:
+    return run_all(CASES | {"poisoned": {"poisoned": [POISONED]}})
+
+
+@pytest.fixture(scope="module")
+def other_runs(run_all: Callable[[dict[str, Any]], Path]) -> Path:
+    return run_all(OTHERS)
+
+
+@pytest.fixture
+def results(request: pytest.FixtureRequest, name: str) -> Path:
+    return request.getfixturevalue("runs" if name in CASES else "other_runs")
 
 
 def both(runs: Path, name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -82,9 +105,9 @@ def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray], prefix:
     return max(float(np.abs(one[name] - other[name]).max()) for name in names)
 
 
-@pytest.mark.parametrize("name", [*CASES, *OTHERS])
-def test_training_is_that_of_one_device(runs: Path, name: str) -> None:
-    single, mirrored = both(runs, name)
+@pytest.mark.parametrize("name", EVERY)
+def test_training_is_that_of_one_device(results: Path, name: str) -> None:
+    single, mirrored = both(results, name)
     steps = 2 * BatchPlan((CASES | OTHERS)[name]["rows"], 8).steps_per_epoch
     assert len(single["losses"]) == len(mirrored["losses"]) == steps
     assert single["iterations"] == mirrored["iterations"] == steps
@@ -95,9 +118,9 @@ def test_training_is_that_of_one_device(runs: Path, name: str) -> None:
     assert mirrored["copies"] == 0
 
 
-@pytest.mark.parametrize("name", [*CASES, *OTHERS])
-def test_evaluation_is_that_of_one_device(runs: Path, name: str) -> None:
-    single, mirrored = both(runs, name)
+@pytest.mark.parametrize("name", EVERY)
+def test_evaluation_is_that_of_one_device(results: Path, name: str) -> None:
+    single, mirrored = both(results, name)
     task = registry.tasks.get((DEFAULTS | (CASES | OTHERS)[name])["task"]["name"])
     assert set(group(single, "evaluate/")) >= {f"evaluate/{metric}" for metric in task.monitors}
     assert difference(single, mirrored, "evaluate/") <= 2e-6

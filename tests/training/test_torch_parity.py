@@ -100,7 +100,7 @@ def weights_of(module: TorchClassifier) -> dict[str, np.ndarray]:
     return {path: np.asarray(value) for path, value in found.items()}
 
 
-@pytest.mark.parametrize("pooling", ["pooler", "mean"])
+@pytest.mark.parametrize("pooling", [pytest.param("pooler", marks=pytest.mark.slow), "mean"])
 def test_losses_and_weights_are_those_of_pytorch(
     still_checkpoint: Path, toy: Callable[..., Examples], pooling: str
 ) -> None:
