@@ -45,7 +45,7 @@ class QuestionAnswering(Task):
         space_cjk: bool. Whether ideographs are set apart before texts are tokenized, so that an answer may begin with
             any of them, whatever the tokenizer: with XLM-R's, 99.8 % of CMRC 2018's answers are exactly spans
             of tokens, not 96.8 %, for 2.8 times as many windows, and answers of twice as many tokens. Chinese BERTs
-            set them apart themselves. Defaults to True.
+            set them apart themselves. Defaults to False.
         dropout: float. Dropout rate before the last layer. Defaults to None: what the checkpoint suggests.
 
     Example:
@@ -67,7 +67,7 @@ class QuestionAnswering(Task):
     no_answer: bool | None = None
     null_threshold: float | Literal["tuned"] = 0.0
     characters: bool | None = None
-    space_cjk: bool = True
+    space_cjk: bool = False
     dropout: float | None = None
 
     def __post_init__(self) -> None:
