@@ -79,7 +79,7 @@ def pad(
     length = max(longest, min(math.ceil(longest / multiple) * multiple, max_length))
     return {
         "input_ids": _filled(tokens.input_ids, starts, ends, length, pad_token_id),
-        "attention_mask": _filled(np.ones_like(tokens.input_ids), starts, ends, length, 0),
+        "attention_mask": (np.arange(length) < (ends - starts)[:, None]).astype("int32"),
         "token_type_ids": _filled(tokens.token_type_ids, starts, ends, length, 0),
     }
 

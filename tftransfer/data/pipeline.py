@@ -82,13 +82,12 @@ class EncodedExamples:
             batch_size: int. Rows a batch.
             most: int. Batches a dataset. Defaults to 8.
         """
+        import tensorflow as tf
+
         order = np.argsort(np.diff(self.tokens.offsets), kind="stable")
         for start in range(0, len(order), most * batch_size):
             rows = order[start : start + most * batch_size]
-            inputs = self._inputs(rows)
-            import tensorflow as tf
-
-            yield rows, tf.data.Dataset.from_tensor_slices(inputs).batch(batch_size)
+            yield rows, tf.data.Dataset.from_tensor_slices(self._inputs(rows)).batch(batch_size)
 
     def batch(self, units: np.ndarray, random: np.random.Generator | None = None) -> tuple[Any, ...]:
         """Returns one batch as NumPy arrays: (inputs,) or (inputs, targets, weights)."""
