@@ -12,7 +12,7 @@ from tftransfer import registry
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.row_options import RowOptions
 from tftransfer.tasks.masking import Masking
-from tftransfer.tasks.task import Columns, HeadHints, Task, Texts
+from tftransfer.tasks.task import Columns, HeadHints, Task
 from tftransfer.token_rows import TokenRows
 
 __all__ = ["MaskedLM"]
@@ -89,12 +89,6 @@ class MaskedLM(Task):
     @property
     def row_options(self) -> RowOptions:
         return RowOptions("windows", offsets=self.whole_words, mask=self.mask_text)
-
-    def texts(self, columns: Columns) -> Texts:
-        return Texts(columns["text"], None)
-
-    def is_pair(self, columns: Columns) -> bool:
-        return False
 
     def with_tokenizer(self, tokenizer: Any) -> "MaskedLM":
         if tokenizer.mask_token_id is None:

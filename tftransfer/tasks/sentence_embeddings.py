@@ -51,6 +51,7 @@ class SentenceEmbeddings(Task):
 
     name: ClassVar[str] = "sentence_embeddings"
     answer: ClassVar[str | None] = "text_pair"
+    input_keys: ClassVar[Sequence[str]] = ("text",)
     global_tokens: ClassVar[Literal["none", "first", "question"]] = "first"
     report: ClassVar[str] = "sentence_embeddings"
     monitors: ClassVar[Sequence[str]] = ("accuracy", "pearson", "loss")
@@ -125,9 +126,6 @@ class SentenceEmbeddings(Task):
     def texts(self, columns: Columns) -> Texts:
         parts = [columns[role] for role in self._roles(columns)]
         return Texts([text for example in zip(*parts, strict=True) for text in example], None, len(parts))
-
-    def is_pair(self, columns: Columns) -> bool:
-        return False
 
     def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:
         """Returns for each row, as `components.pairs` wants it: example, role, number of the text, score."""

@@ -93,7 +93,8 @@ class Task(abc.ABC):
     Attributes:
         name: str. The registered name.
         answer: str or None. The column that holds the answers; None if a task needs none. Defaults to "label".
-        input_keys: sequence of str. Input keys of the SavedModel for the columns "text" and "text_pair".
+        input_keys: sequence of str. Input keys of the SavedModel for the columns "text" and "text_pair"; one alone if
+            nobody asks about pairs.
         per_token: bool. Whether targets are of tokens, not of rows. Defaults to False.
         trains: bool. Whether there is anything to train. Defaults to True.
         head_kind: str. Which of a checkpoint's heads is one for this task, "" for none. Defaults to "".
@@ -168,12 +169,12 @@ class Task(abc.ABC):
         return RowOptions()
 
     def texts(self, columns: Columns) -> Texts:
-        """Returns the texts to tokenize: by default "text", and "text_pair" beside it where there is one."""
-        return Texts(columns["text"], columns.get("text_pair"))
+        """Returns the texts to tokenize: by default "text", and "text_pair" beside it for a pair."""
+        return Texts(columns["text"], columns["text_pair"] if self.is_pair(columns) else None)
 
     def is_pair(self, columns: Columns) -> bool:
         """Returns whether somebody who asks the model gives two texts."""
-        return "text_pair" in columns
+        return len(self.input_keys) == 2 and "text_pair" in columns
 
     @abc.abstractmethod
     def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:

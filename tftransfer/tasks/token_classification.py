@@ -12,7 +12,7 @@ from tftransfer.row_options import RowOptions
 from tftransfer.tags import Span
 from tftransfer.tasks.labels import check_labels, known, unknown
 from tftransfer.tasks.tag_set import TagSet, guess_scheme, labels_for
-from tftransfer.tasks.task import Columns, HeadHints, Label, Task, Texts, shown_texts
+from tftransfer.tasks.task import Columns, HeadHints, Label, Task, shown_texts
 from tftransfer.tasks.words import Words
 from tftransfer.token_rows import IGNORED, TokenRows
 
@@ -119,12 +119,6 @@ class TokenClassification(Task):
     def row_options(self) -> RowOptions:
         # Tokenizers that do not set ideographs apart would put several into one token, which has one tag.
         return RowOptions("windows", self.stride, offsets=True, space_cjk=True)
-
-    def texts(self, columns: Columns) -> Texts:
-        return Texts(columns["text"], None)
-
-    def is_pair(self, columns: Columns) -> bool:
-        return False
 
     def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:
         words, tags, targets = Words.of(rows), self._tags, np.full(len(rows.input_ids), IGNORED, "int32")

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from tftransfer.errors import ConfigError
 from tftransfer.tasks.labels import unknown
 from tftransfer.tasks.single_label import SingleLabelTask
-from tftransfer.tasks.task import Columns, Label, Texts
+from tftransfer.tasks.task import Columns, Label
 
 __all__ = ["ZeroShotTask"]
 
@@ -26,6 +26,7 @@ class ZeroShotTask(SingleLabelTask):
         **options: `temperature`; see `SingleLabelTask`. `truncate` and `stride`; see `TextLevelTask`.
     """
 
+    input_keys: ClassVar[Sequence[str]] = ("text",)
     trains: ClassVar[bool] = False
 
     labels: Sequence[Label]
@@ -58,9 +59,3 @@ class ZeroShotTask(SingleLabelTask):
 
     def resolve(self, columns: Columns) -> Self:
         return self
-
-    def texts(self, columns: Columns) -> Texts:
-        return Texts(columns["text"], None)
-
-    def is_pair(self, columns: Columns) -> bool:
-        return False
