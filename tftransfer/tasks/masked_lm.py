@@ -12,6 +12,7 @@ from tftransfer import registry
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.row_options import RowOptions
 from tftransfer.tasks.masking import Masking
+from tftransfer.tasks.numbers import softmax
 from tftransfer.tasks.task import Columns, HeadHints, Task
 from tftransfer.token_rows import TokenRows
 
@@ -149,8 +150,7 @@ class MaskedLM(Task):
         return [np.concatenate(parts) for parts in found]
 
     def scores(self, logits: Sequence[np.ndarray]) -> list[np.ndarray]:
-        exponentials = [np.exp(one - one.max(axis=-1, keepdims=True)) for one in logits]
-        return [one / one.sum(axis=-1, keepdims=True) for one in exponentials]
+        return [softmax(masks) for masks in logits]
 
     def decode(self, scores: Sequence[np.ndarray], columns: Columns) -> list[dict[str, Any]]:
         return [{"fills": [self._fills(row) for row in masks]} for masks in scores]

@@ -10,6 +10,7 @@ from tftransfer import registry
 from tftransfer.calibration import best_temperature
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.tasks.labels import check_labels, check_weights, known, unknown
+from tftransfer.tasks.numbers import Tuned, check_not_negative, check_shares, check_temperature, chosen
 from tftransfer.tasks.task import Columns, Label, shown_texts
 from tftransfer.tasks.text_level import PooledTask
 from tftransfer.thresholds import best_thresholds
@@ -55,12 +56,12 @@ class MultiLabelClassification(PooledTask):
 
     labels: Sequence[Label] | None = None
     separator: str = ","
-    thresholds: float | dict[Label, float] | Literal["tuned"] = 0.5
+    thresholds: Tuned | dict[Label, float] = 0.5
     class_weights: dict[Label, float] | Literal["balanced"] | None = None
     priors: bool | dict[Label, float] = True
     label_smoothing: float = 0.0
     focal_gamma: float = 0.0
-    temperature: float | Literal["tuned"] = 1.0
+    temperature: Tuned = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,12 +69,9 @@ class MultiLabelClassification(PooledTask):
             check_labels(self.labels)
             check_weights(self.class_weights, self.labels)
             self._check_thresholds(self.labels)
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(f"label_smoothing: expected a number in [0, 1); received {self.label_smoothing}.")
-        if self.focal_gamma < 0:
-            raise ConfigError(f"focal_gamma: expected a number >= 0; received {self.focal_gamma}.")
-        if self.temperature != "tuned" and self.temperature <= 0:
-            raise ConfigError(f"temperature: expected a number > 0, or tuned; received {self.temperature}.")
+        check_shares(label_smoothing=self.label_smoothing)
+        check_not_negative(focal_gamma=self.focal_gamma)
+        check_temperature(self.temperature)
         for label, share in self.priors.items() if isinstance(self.priors, dict) else ():
             if not 0 < share < 1:
                 raise ConfigError(f"priors: expected shares between 0 and 1; received {share} for '{label}'.")
@@ -171,12 +169,12 @@ class MultiLabelClassification(PooledTask):
         if task.temperature == "tuned":
             task = dataclasses.replace(task, temperature=best_temperature(logits, targets))
         if task.thresholds == "tuned":
-            chosen = best_thresholds(targets, task.scores(logits))
-            task = dataclasses.replace(task, thresholds=dict(zip(self._labels, map(float, chosen), strict=True)))
+            limits = best_thresholds(targets, task.scores(logits))
+            task = dataclasses.replace(task, thresholds=dict(zip(self._labels, map(float, limits), strict=True)))
         return task
 
     def scores(self, logits: np.ndarray) -> np.ndarray:
-        return (1 / (1 + np.exp(-logits / self._temperature))).astype("float32")
+        return (1 / (1 + np.exp(-logits / chosen(self.temperature, 1.0)))).astype("float32")
 
     def decode(self, scores: np.ndarray, columns: Columns) -> list[dict[str, Any]]:
         answers = []
@@ -198,7 +196,7 @@ class MultiLabelClassification(PooledTask):
     def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow as tf
 
-        scores = tf.sigmoid(self.gather_in_graph(logits, tokens) / self._temperature)
+        scores = tf.sigmoid(self.gather_in_graph(logits, tokens) / chosen(self.temperature, 1.0))
         names = tf.broadcast_to(tf.constant(list(self._labels)), tf.shape(scores))
         given = tf.ragged.boolean_mask(names, scores >= tf.constant(self._limits, tf.float32))
         return {"labels": given.to_tensor(""), "scores": scores}
@@ -225,8 +223,4 @@ class MultiLabelClassification(PooledTask):
         """The threshold of each label, float32 `(labels,)`."""
         if isinstance(self.thresholds, dict):
             return np.asarray([self.thresholds.get(label, 0.5) for label in self._labels], "float32")
-        return np.full(self.outputs, 0.5 if self.thresholds == "tuned" else self.thresholds, "float32")
-
-    @property
-    def _temperature(self) -> float:
-        return 1.0 if self.temperature == "tuned" else self.temperature
+        return np.full(self.outputs, chosen(self.thresholds, 0.5), "float32")

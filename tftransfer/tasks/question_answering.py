@@ -12,6 +12,7 @@ from tftransfer.answers import exact_and_f1
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.row_options import RowOptions
 from tftransfer.tasks.answer_spans import IMPOSSIBLE, BestSpans, best_spans, best_threshold, positions
+from tftransfer.tasks.numbers import Tuned, check_not_negative, check_shares, chosen
 from tftransfer.tasks.task import Columns, HeadHints, Task, Texts
 from tftransfer.token_rows import TokenRows
 
@@ -65,18 +66,16 @@ class QuestionAnswering(Task):
     stride: int = 128
     max_answer_length: int = 30
     no_answer: bool | None = None
-    null_threshold: float | Literal["tuned"] = 0.0
+    null_threshold: Tuned = 0.0
     characters: bool | None = None
     space_cjk: bool = False
     dropout: float | None = None
 
     def __post_init__(self) -> None:
-        if self.stride < 0:
-            raise ConfigError(f"stride: expected a number of tokens >= 0; received {self.stride}.")
+        check_not_negative("a number of tokens", stride=self.stride)
         if self.max_answer_length < 1:
             raise ConfigError(f"max_answer_length: expected a number of tokens > 0; received {self.max_answer_length}.")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout: expected a number in [0, 1); received {self.dropout}.")
+        check_shares(dropout=self.dropout)
         if self.no_answer is False and self.null_threshold != 0:
             raise ConfigError(
                 "null_threshold: expected none where every question has an answer; received "
@@ -179,8 +178,8 @@ class QuestionAnswering(Task):
             return self
         pairs = zip(_texts(logits.starts, logits.ends, columns), _references(columns), strict=True)
         worth = [exact_and_f1(*pair, bool(self.characters))[1] for pair in pairs]
-        chosen = best_threshold(logits.nulls - logits.logits, np.asarray(worth), withheld)
-        return dataclasses.replace(self, null_threshold=chosen)
+        threshold = best_threshold(logits.nulls - logits.logits, np.asarray(worth), withheld)
+        return dataclasses.replace(self, null_threshold=threshold)
 
     def scores(self, logits: BestSpans) -> np.ndarray:
         """Returns a record an example: `start`, `end`, `score`, `no_answer_score` and `margin`; see `decode`."""
@@ -244,7 +243,7 @@ class QuestionAnswering(Task):
 
     @property
     def _threshold(self) -> float:
-        return 0.0 if self.null_threshold == "tuned" else self.null_threshold
+        return chosen(self.null_threshold, 0.0)
 
 
 def _texts(starts: np.ndarray, ends: np.ndarray, columns: Columns) -> list[str]:

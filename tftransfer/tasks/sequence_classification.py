@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from tftransfer import registry
-from tftransfer.errors import ConfigError, DataError
+from tftransfer.errors import DataError
 from tftransfer.tasks.labels import check_weights
+from tftransfer.tasks.numbers import check_not_negative, check_shares
 from tftransfer.tasks.single_label import SingleLabelTask
 from tftransfer.tasks.task import Columns, Label
 from tftransfer.tasks.text_level import PooledTask
@@ -52,10 +53,8 @@ class SequenceClassification(SingleLabelTask, PooledTask):
         super().__post_init__()
         if self.labels is not None:
             check_weights(self.class_weights, self.labels)
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(f"label_smoothing: expected a number in [0, 1); received {self.label_smoothing}.")
-        if self.focal_gamma < 0:
-            raise ConfigError(f"focal_gamma: expected a number >= 0; received {self.focal_gamma}.")
+        check_shares(label_smoothing=self.label_smoothing)
+        check_not_negative(focal_gamma=self.focal_gamma)
 
     @property
     def is_resolved(self) -> bool:

@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from tftransfer.calibration import best_temperature
-from tftransfer.errors import ConfigError
 from tftransfer.tasks.labels import check_labels, known, unknown
+from tftransfer.tasks.numbers import Tuned, check_temperature, chosen, softmax
 from tftransfer.tasks.task import Columns, shown_texts
 from tftransfer.tasks.text_level import TextLevelTask
 from tftransfer.token_rows import TokenRows
@@ -29,14 +29,13 @@ class SingleLabelTask(TextLevelTask):
     report: ClassVar[str] = "classification"
     monitors: ClassVar[Sequence[str]] = ("accuracy", "macro_f1", "loss")
 
-    temperature: float | Literal["tuned"] = 1.0
+    temperature: Tuned = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.labels is not None:
             check_labels(self.labels)
-        if self.temperature != "tuned" and self.temperature <= 0:
-            raise ConfigError(f"temperature: expected a number > 0, or tuned; received {self.temperature}.")
+        check_temperature(self.temperature)
 
     def problems(self, columns: Columns) -> dict[int, str]:
         reasons = unknown(columns["label"], self._labels)
@@ -68,9 +67,7 @@ class SingleLabelTask(TextLevelTask):
         return dataclasses.replace(self, temperature=best_temperature(logits, self.label_ids(columns)))
 
     def scores(self, logits: np.ndarray) -> np.ndarray:
-        logits = logits / self._temperature
-        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return softmax(logits / chosen(self.temperature, 1.0))
 
     def decode(self, scores: np.ndarray, columns: Columns) -> list[dict[str, Any]]:
         return [
@@ -93,7 +90,7 @@ class SingleLabelTask(TextLevelTask):
     def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow as tf
 
-        scores = tf.nn.softmax(self.gather_in_graph(logits, tokens) / self._temperature)
+        scores = tf.nn.softmax(self.gather_in_graph(logits, tokens) / chosen(self.temperature, 1.0))
         best = tf.argmax(scores, axis=-1)
         names = tf.constant(list(self._labels))
         return {"label": tf.gather(names, best), "score": tf.reduce_max(scores, axis=-1), "scores": scores}
@@ -112,10 +109,6 @@ class SingleLabelTask(TextLevelTask):
     def outputs(self) -> int:
         """How many logits a text has."""
         return len(self._labels)
-
-    @property
-    def _temperature(self) -> float:
-        return 1.0 if self.temperature == "tuned" else self.temperature
 
     @property
     def _labels(self) -> Sequence[str]:

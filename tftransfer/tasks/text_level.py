@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from tftransfer.errors import ConfigError
 from tftransfer.row_options import RowOptions
+from tftransfer.tasks.numbers import check_not_negative, check_shares
 from tftransfer.tasks.task import HeadHints, Task
 from tftransfer.token_rows import TokenRows
 
@@ -33,8 +33,7 @@ class TextLevelTask(Task):
     stride: int = 32
 
     def __post_init__(self) -> None:
-        if self.stride < 0:
-            raise ConfigError(f"stride: expected a number of tokens >= 0; received {self.stride}.")
+        check_not_negative("a number of tokens", stride=self.stride)
 
     @property
     def row_options(self) -> RowOptions:
@@ -67,8 +66,7 @@ class PooledTask(TextLevelTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout: expected a number in [0, 1); received {self.dropout}.")
+        check_shares(dropout=self.dropout)
 
     @property
     def outputs(self) -> int:

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from tftransfer import registry
-from tftransfer.errors import ConfigError, DataError
+from tftransfer.errors import DataError
 from tftransfer.row_options import RowOptions
 from tftransfer.tags import Span
 from tftransfer.tasks.labels import check_labels, known, unknown
+from tftransfer.tasks.numbers import check_not_negative, check_shares, softmax
 from tftransfer.tasks.tag_set import TagSet, guess_scheme, labels_for
 from tftransfer.tasks.task import Columns, HeadHints, Label, Task, shown_texts
 from tftransfer.tasks.words import Words
@@ -84,13 +85,8 @@ class TokenClassification(Task):
         if self.labels is not None:
             check_labels(self.labels)
             self._tags  # noqa: B018 - raises if they are none
-        for option in ("label_smoothing", "dropout"):
-            value = getattr(self, option)
-            if value is not None and not 0 <= value < 1:
-                raise ConfigError(f"{option}: expected a number in [0, 1); received {value}.")
-        for option in ("stride", "focal_gamma"):
-            if getattr(self, option) < 0:
-                raise ConfigError(f"{option}: expected a number >= 0; received {getattr(self, option)}.")
+        check_shares(label_smoothing=self.label_smoothing, dropout=self.dropout)
+        check_not_negative(stride=self.stride, focal_gamma=self.focal_gamma)
 
     @property
     def is_resolved(self) -> bool:
@@ -158,7 +154,7 @@ class TokenClassification(Task):
         return [TaggedWords(*part) for part in zip(*parts, strict=True)]
 
     def scores(self, logits: Sequence[TaggedWords]) -> list[TaggedWords]:
-        return [words._replace(scores=_softmax(words.scores)) for words in logits]
+        return [words._replace(scores=softmax(words.scores)) for words in logits]
 
     def decode(self, scores: Sequence[TaggedWords], columns: Columns) -> list[dict[str, Any]]:
         tags, answers = self._tags, []
@@ -232,8 +228,3 @@ def _in_words(spans: Sequence[Span], starts: np.ndarray, ends: np.ndarray) -> li
             found.append((first, last, kind))
             free = last
     return found
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)

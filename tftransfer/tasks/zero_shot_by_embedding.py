@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from tftransfer import registry
+from tftransfer.tasks.numbers import Tuned
 from tftransfer.tasks.task import HeadHints
 from tftransfer.tasks.zero_shot import ZeroShotTask
 
@@ -36,7 +37,7 @@ class ZeroShotByEmbedding(ZeroShotTask):
     name: ClassVar[str] = "zero_shot_by_embedding"
     head_kind: ClassVar[str] = ""
 
-    temperature: float | Literal["tuned"] = dataclasses.field(default=0.05, kw_only=True)
+    temperature: Tuned = dataclasses.field(default=0.05, kw_only=True)
     pooling: Literal["auto", "mean", "cls", "pooler"] = "auto"
 
     def head(self, features: Mapping[str, Any], hints: HeadHints) -> Any:
