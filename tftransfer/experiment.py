@@ -76,10 +76,10 @@ def fit(
         _write_inputs(directory, experiment, model, splits, encoded)
         start = time.monotonic()
         trained = _train(directory, experiment, model, encoded, splits)
+        seconds = round(time.monotonic() - start, 1)
         if "validation" in splits.examples:
             tune(model, splits.examples["validation"], encoded["validation"])
             _write_task(directory, model.task)
-        seconds = round(time.monotonic() - start, 1)
         metrics = _judge(directory, model, splits.examples, encoded, trained)
         summary = {"run": str(run), "best_epoch": trained.best_epoch, "metrics": metrics, "train_seconds": seconds}
         for format in experiment.export.formats if experiment.export.enabled else ():

@@ -96,6 +96,7 @@ def test_what_is_tuned_on_validation_data() -> None:
     columns = {"label": [[LABELS[n] for n in np.flatnonzero(row)] for row in indicators]}
     task = MultiLabelClassification(LABELS, thresholds="tuned", temperature="tuned")
     tuned = task.tuned(3 * logits, columns)
+    assert (task.tunes, tuned.tunes) == (True, False)
     assert isinstance(tuned.thresholds, dict)
     assert tuned.temperature > 1.5  # type: ignore[operator]  # they were too sure
     for n, label in enumerate(LABELS):

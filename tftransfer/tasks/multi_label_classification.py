@@ -164,6 +164,10 @@ class MultiLabelClassification(PooledTask):
         # Logits of 0 are scores of a half, whatever the thresholds will be.
         return [MultiLabelF1(self.outputs, average, name=f"{average}_f1") for average in ("macro", "micro")]
 
+    @property
+    def tunes(self) -> bool:
+        return "tuned" in (self.temperature, self.thresholds)
+
     def tuned(self, logits: np.ndarray, columns: Columns) -> "MultiLabelClassification":
         task, targets = self, self.indicators(columns)
         if task.temperature == "tuned":

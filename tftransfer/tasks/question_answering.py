@@ -172,6 +172,10 @@ class QuestionAnswering(Task):
     def gather(self, logits: Sequence[np.ndarray], rows: TokenRows) -> BestSpans:
         return best_spans(logits, rows, self.max_answer_length)
 
+    @property
+    def tunes(self) -> bool:
+        return self.null_threshold == "tuned"
+
     def tuned(self, logits: BestSpans, columns: Columns) -> "QuestionAnswering":
         withheld = np.asarray([not answers for answers in columns["answers"]], "float64")
         if self.null_threshold != "tuned" or not withheld.any():

@@ -61,6 +61,10 @@ class SingleLabelTask(TextLevelTask):
 
         return [keras.metrics.SparseCategoricalAccuracy("accuracy"), MacroF1(len(self._labels), name="macro_f1")]
 
+    @property
+    def tunes(self) -> bool:
+        return self.temperature == "tuned"
+
     def tuned(self, logits: np.ndarray, columns: Columns) -> Self:
         if self.temperature != "tuned":
             return self

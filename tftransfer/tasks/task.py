@@ -271,6 +271,11 @@ class Task(abc.ABC):
         np.add.at(sums, rows.examples, stacked)
         return sums / counts.reshape(-1, *[1] * (stacked.ndim - 1))
 
+    @property
+    def tunes(self) -> bool:
+        """Whether `tuned` has something to choose."""
+        return False
+
     def tuned(self, logits: Any, columns: Columns) -> "Task":
         """Returns the task with what it chooses on validation data, such as thresholds, or itself.
 

@@ -107,7 +107,7 @@ def check_answered(task: Task, examples: Examples) -> None:
 
 def tune(model: Any, validation: Examples, encoded: EncodedExamples) -> None:
     """Has a task choose on validation data what it does not learn, such as thresholds; most tasks have nothing to."""
-    if type(model.task).tuned is not Task.tuned:
+    if model.task.tunes:
         model.task = model.task.tuned(model.predict_logits(encoded), validation.columns)
 
 
