@@ -42,27 +42,36 @@ class MacroF1(keras.metrics.Metric):
 
 
 @keras.saving.register_keras_serializable("tftransfer")
-class MultiLabelF1(keras.metrics.F1Score):
-    """F1 score of labels that are given or not, from logits; a label is given where its probability is a half or more.
+class MultiLabelF1(keras.metrics.Metric):
+    """F1 score of labels that are given or not, from logits; a label is given where its logit is above 0.
+
+    Its state are sums, so that the result is exact over batches and replicas (`keras.metrics.F1Score` wants
+    probabilities, and has no variables until it has seen some).
 
     Args:
         num_labels: int. How many labels.
-        average: "macro" or "micro". Defaults to "macro".
+        average: "macro", the mean over all labels, or "micro", of all labels counted together. Defaults to "macro".
     """
 
     def __init__(self, num_labels: int, average: str = "macro", name: str = "f1", **kwargs: Any) -> None:
-        super().__init__(average=average, threshold=0.5, name=name, **kwargs)
+        super().__init__(name=name, **kwargs)
         self.num_labels = num_labels
-        self._build((None, num_labels), (None, num_labels))
-        self._built = True
+        self.average = average
+        # Of each label: how often it is given rightly, and how often it is given or true, counted together.
+        self.counts = self.add_variable((2, num_labels), initializer="zeros", name="counts")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        super().update_state(y_true, ops.sigmoid(ops.cast(y_pred, "float32")))
+        true, given = ops.cast(y_true, "float32"), ops.cast(ops.greater(y_pred, 0), "float32")
+        self.counts.assign_add(ops.stack([ops.sum(true * given, axis=0), ops.sum(true + given, axis=0)]))
+
+    def result(self) -> Any:
+        hits, present = ops.unstack(self.counts)
+        if self.average == "micro":
+            return ops.divide_no_nan(2 * ops.sum(hits), ops.sum(present))
+        return ops.mean(ops.divide_no_nan(2 * hits, present))
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["threshold"]
-        return {**config, "num_labels": self.num_labels}
+        return {**super().get_config(), "num_labels": self.num_labels, "average": self.average}
 
 
 @keras.saving.register_keras_serializable("tftransfer")
