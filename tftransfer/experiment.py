@@ -353,9 +353,7 @@ def _judge(
     metrics: dict[str, Any] = {}
     for name in ("validation", "test"):
         if name in examples:
-            report = _report(model, examples[name], encoded[name])
-            report.write(directory.report / name)
-            metrics[name] = report.metrics()
+            metrics[name] = _report(model, examples[name], encoded[name]).write(directory.report / name)
     directory.write("metrics", {"best_epoch": trained.best_epoch, **metrics})
     directory.report.mkdir(exist_ok=True)
     if trained.history:

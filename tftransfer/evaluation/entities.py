@@ -3,10 +3,9 @@
 import dataclasses
 from collections.abc import Sequence
 
-__all__ = ["KINDS", "Mistake", "Span", "mistakes", "same_place"]
+from tftransfer.tags import Span
 
-Span = tuple[int, int, str]
-"""(start, end, type), the end exclusive."""
+__all__ = ["KINDS", "Mistake", "mistakes", "same_place"]
 
 KINDS = ("missed", "spurious", "wrong type", "wrong boundary", "wrong boundary and type")
 

@@ -74,11 +74,7 @@ class MultiLabelReport(Report):
         all the probabilities), `examples` and `per_class` {label: {precision, recall, f1, support, threshold}}.
         """
         given = self._given()
-        hits = given & self.targets
-        each, total, samples = (
-            counts.scores(*(part.sum(axis).reshape(-1) for part in (hits, given, self.targets)))
-            for axis in (0, None, 1)
-        )
+        each, total, samples = (self._counted(axis) for axis in (0, None, 1))
         support = each["support"]
         return {
             "accuracy": float((given == self.targets).all(axis=1).mean()),
@@ -121,14 +117,19 @@ class MultiLabelReport(Report):
 
     def draw(self, directory: Path) -> dict[str, str]:
         """Draws `f1_by_label.png` and `reliability.png`."""
-        rows = self.metrics()["per_class"].values()
-        measures = {name: np.array([row[name] for row in rows]) for name in ("precision", "recall", "f1")}
+        each = self._counted(0)
+        measures = {name: each[name] for name in ("precision", "recall", "f1")}
         diagrams.bars(directory / "f1_by_label.png", self.labels, measures)
         diagrams.reliability(directory / "reliability.png", self._probabilities().ravel(), self.targets.ravel())
         return {
             "f1_by_label.png": "Precision, recall and F1 of each label",
             "reliability.png": "How often a label is true, by its probability",
         }
+
+    def _counted(self, axis: int | None) -> dict[str, np.ndarray]:
+        """Returns precision, recall, F1 and support of each label (axis 0), of each example (1), or of all at once."""
+        given = self._given()
+        return counts.scores(*(part.sum(axis).reshape(-1) for part in (given & self.targets, given, self.targets)))
 
     def _given(self) -> np.ndarray:
         return self.scores >= self.thresholds

@@ -1,6 +1,7 @@
 """The report of answers that are quoted from a text."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -71,7 +72,7 @@ class QuestionAnsweringReport(Report):
         `exact_match`, `f1` and `examples`; where a question has no answer, `answerable` too: the same three of the
         questions with an answer, `has_answer`, and without one, `no_answer`.
         """
-        judged = self._judged()
+        judged = self._judged
         answerable = np.array([len(right) > 0 for right in self.references])
         if answerable.all():
             return _means(judged)
@@ -88,7 +89,7 @@ class QuestionAnsweringReport(Report):
             list of {text, expected, predicted, f1, score, context, origin}; the context is what stands around the first
             of the expected answers.
         """
-        judged, scores = self._judged(), np.array(self.scores or [0.0] * len(self.texts))
+        judged, scores = self._judged, np.array(self.scores or [0.0] * len(self.texts))
         order = np.lexsort((judged[:, 1], -scores))
         return [self._told(i, float(judged[i, 1])) for i in order[judged[order, 0] == 0][:limit].tolist()]
 
@@ -98,12 +99,13 @@ class QuestionAnsweringReport(Report):
             return {}
         surest = np.argsort(-np.array(self.scores), kind="stable")
         answered = np.arange(1, len(surest) + 1)
-        measures = np.cumsum(self._judged()[surest], axis=0) / answered[:, None]
+        measures = np.cumsum(self._judged[surest], axis=0) / answered[:, None]
         lines = {"exact match": measures[:, 0], "F1": measures[:, 1]}
         x = "share of the questions, the surest first"
         diagrams.curves(directory / "coverage.png", answered / len(surest), lines, x)
         return {"coverage.png": "Exact match and F1 of the answers that the model is surest of, by how many they are"}
 
+    @functools.cached_property
     def _judged(self) -> np.ndarray:
         """The exact match and the F1 of every answer, (examples, 2)."""
         pairs = zip(self.predictions, self.references, strict=True)

@@ -46,13 +46,16 @@ class Report(abc.ABC):
         """Draws the report's pictures into the directory and returns {name of the file: what it shows}."""
         return {}
 
-    def write(self, directory: Path) -> None:
+    def write(self, directory: Path) -> dict[str, Any]:
         """Writes the pictures, `mistakes.jsonl` (all of them), `metrics.json` and `report.md`, in this order.
 
         Each of them is written whole or not at all.
 
         Args:
             directory: Path. Created if it is missing; files of an earlier report in it are replaced.
+
+        Returns:
+            What `metrics` says.
         """
         directory.mkdir(parents=True, exist_ok=True)
         metrics, mistakes, pictures = self.metrics(), self.mistakes(limit=None), self.draw(directory)
@@ -63,3 +66,4 @@ class Report(abc.ABC):
         atomic.write(directory / "metrics.json", numbers + "\n")
         told = page.mistakes(mistakes, self.worst_first) if self.worst_first else []
         atomic.write(directory / "report.md", page.page(self.title, metrics, pictures, told))
+        return metrics

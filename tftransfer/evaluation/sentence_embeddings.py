@@ -1,6 +1,7 @@
 """The report of vectors of sentences: do they order pairs as people do, or find the text that belongs to another?"""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -83,7 +84,7 @@ class SentenceEmbeddingsReport(Report):
                 "pearson": correlation.pearson(self.targets, cosines),
                 "examples": len(self.texts),
             }
-        ranks, _, documents = self._ranks()
+        ranks, _, documents = self._ranks
         return {
             **{f"recall_at_{most}": float((ranks <= most).mean()) for most in _AT},
             "mrr": float((1 / ranks).mean()),
@@ -105,7 +106,7 @@ class SentenceEmbeddingsReport(Report):
         """
         cosines = retrieval.cosines(self.anchors, self.positives)
         if self.targets is None:
-            ranks, nearest, _ = self._ranks()
+            ranks, nearest, _ = self._ranks
             far = ranks - 1.0
             told = {"predicted": [self.pairs[i] for i in nearest.tolist()], "rank": ranks.tolist()}
         else:
@@ -131,12 +132,13 @@ class SentenceEmbeddingsReport(Report):
             names = ("how similar they are", "cosine")
             diagrams.scatter(directory / "similarities.png", self.targets, cosines, names, diagonal=False)
             return {"similarities.png": "The cosines of pairs against how similar they are"}
-        ranks, _, documents = self._ranks()
+        ranks, _, documents = self._ranks
         most = np.arange(1, min(_DRAWN, documents) + 1)
         lines = {"recall": (ranks[:, None] <= most).mean(axis=0)}
         diagrams.curves(directory / "recall.png", most, lines, "how many of the nearest texts are looked at")
         return {"recall.png": "How often the right text is among the nearest ones"}
 
+    @functools.cached_property
     def _ranks(self) -> tuple[np.ndarray, np.ndarray, int]:
         return retrieval.ranks(self.anchors, self.positives, self.pairs)
 

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +13,8 @@ import numpy as np
 from tftransfer import registry
 from tftransfer.errors import DataError
 from tftransfer.evaluation import checks, counts, entities, plots
-from tftransfer.evaluation.entities import Span
 from tftransfer.evaluation.report import Report
+from tftransfer.tags import Span
 
 __all__ = ["TokenClassificationReport"]
 
@@ -79,13 +80,13 @@ class TokenClassificationReport(Report):
         place, with "none" for no entity. Every type is in the tables; the macro average runs over the types that occur
         in the targets or in the predictions. An entity that is given twice counts once, and a division by zero gives 0.
         """
-        matrix = self._matrix()
+        matrix = self._matrix
         # Without the row and the column of "none", which is no type.
         hits, predicted, support = np.diagonal(matrix)[:-1], matrix.sum(axis=0)[:-1], matrix.sum(axis=1)[:-1]
         each = counts.scores(hits, predicted, support)
         total = counts.scores(*(np.array([part.sum()]) for part in (hits, predicted, support)))
         occurs = predicted + support > 0
-        errors = collections.Counter(mistake.kind for found in self._mistakes() for mistake in found)
+        errors = collections.Counter(mistake.kind for found in self._mistakes for mistake in found)
         names = self._names()
         return {
             **{name: float(total[name][0]) for name in ("f1", "precision", "recall")},
@@ -108,20 +109,22 @@ class TokenClassificationReport(Report):
             list of {text, kind, expected, predicted, start, end, score, origin}; the text is what stands around the
             entity, and expected and predicted are its own with the type behind it, "" for none.
         """
-        told = [self._told(i, mistake) for i, found in enumerate(self._mistakes()) for mistake in found]
+        told = [self._told(i, mistake) for i, found in enumerate(self._mistakes) for mistake in found]
         return sorted(told, key=lambda mistake: math.inf if mistake["score"] is None else -mistake["score"])[:limit]
 
     def draw(self, directory: Path) -> dict[str, str]:
         """Draws `confusion_matrix.png`."""
-        plots.confusion_matrix(directory / "confusion_matrix.png", self._names(), self._matrix())
+        plots.confusion_matrix(directory / "confusion_matrix.png", self._names(), self._matrix)
         return {"confusion_matrix.png": "Types in the same place: a row is a true type, a column a predicted one"}
 
+    @functools.cached_property
     def _mistakes(self) -> list[list[entities.Mistake]]:
         return [entities.mistakes(*pair) for pair in zip(self.targets, self.predictions, strict=True)]
 
     def _names(self) -> list[str]:
         return [*self.labels, "none" if "none" not in self.labels else "(none)"]
 
+    @functools.cached_property
     def _matrix(self) -> np.ndarray:
         ids: dict[str | None, int] = {label: i for i, label in enumerate(self.labels)}
         ids[None] = len(self.labels)
