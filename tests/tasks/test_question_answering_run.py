@@ -1,14 +1,12 @@
 """Question answering from files of questions to a run, its report and its artefacts, on a tiny checkpoint."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tftransfer import config, experiment
+from tftransfer.export.verification import answers_of
 
 THINGS = ["lamp", "book", "cup", "chair", "key", "phone", "film", "bill"]
 ASKED = {
@@ -81,17 +79,8 @@ def test_the_artefact_takes_questions_and_contexts(run: Path) -> None:
 
 
 @pytest.mark.slow  # the export itself has compared the two, on other texts
-def test_the_savedmodel_answers_like_the_model_in_a_fresh_process(run: Path, tmp_path: Path) -> None:
-    script = (
-        "import json, sys, tensorflow as tf, tensorflow_text\n"
-        "f = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
-        "a = f(**{k: tf.constant(v) for k, v in json.loads(sys.argv[2]).items()})\n"
-        "plain = {k: [x.decode() if k == 'answer' else x for x in v.numpy().tolist()] for k, v in a.items()}\n"
-        "print(json.dumps(plain))\n"
-    )
-    command = [sys.executable, "-c", script, str(run / "export" / "1"), json.dumps(ASKED)]
-    out = subprocess.run(command, check=True, capture_output=True, cwd=tmp_path).stdout
-    served: dict[str, Any] = json.loads(out.splitlines()[-1])
+def test_the_savedmodel_answers_like_the_model_in_a_fresh_process(run: Path) -> None:
+    served = answers_of(run / "export" / "1", ASKED)["outputs"]
     expected = experiment.load(run).predict_text(ASKED["question"], ASKED["context"])
     assert set(served) == {"answer", "start", "end", "score", "no_answer_score"}
     for n, answer in enumerate(expected):
