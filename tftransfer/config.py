@@ -14,7 +14,21 @@ from tftransfer import registry, yaml_file
 from tftransfer.errors import ConfigError, TFTransferError
 from tftransfer.registry import describe, suggest
 
-__all__ = ["Data", "Distribution", "Experiment", "Export", "Model", "Split", "Training", "load", "to_dict"]
+__all__ = [
+    "SPLITS",
+    "Data",
+    "Distribution",
+    "Experiment",
+    "Export",
+    "Model",
+    "Split",
+    "Training",
+    "load",
+    "source_options",
+    "to_dict",
+    "training_options",
+    "validate",
+]
 
 _Path = tuple[str | int, ...]
 # A block whose "name" is looked up in a registry and whose other keys are the options of the class found there.
@@ -22,8 +36,6 @@ Block = dict[str, Any]
 
 
 SPLITS = ("train", "validation", "test")
-FILE_KEYS = frozenset({"path", "format", "sample"})
-"""What a data block says of its file; its other keys are options of the format."""
 
 
 class Section(pydantic.BaseModel):
@@ -157,6 +169,11 @@ class Experiment(Section):
     export: Export = Export()
 
 
+def source_options(block: Mapping[str, Any]) -> Block:
+    """Returns what a data block says to its format; the rest is which format, and how many rows."""
+    return {key: value for key, value in block.items() if key not in ("format", "sample")}
+
+
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """Returns the experiment of a YAML file.
 
@@ -251,12 +268,18 @@ def _block_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
     return problems + _train_problems(raw) + _monitor_problems(raw)
 
 
-def _train_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
-    task, data = raw.get("task"), raw.get("data")
+def _task_class(raw: Mapping[str, Any]) -> Any:
+    """Returns the class of the task that a config names; None if there is none."""
+    task = raw.get("task")
     name = task.get("name") if isinstance(task, dict) else None
+    return registry.tasks.get(name) if name in registry.tasks.names() else None
+
+
+def _train_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
+    data, task = raw.get("data"), _task_class(raw)
     if not isinstance(data, dict) or data.get("train") is not None:
         return []
-    if name in registry.tasks.names() and not registry.tasks.get(name).trains and data.get("test") is not None:
+    if task is not None and not task.trains and data.get("test") is not None:
         return []
     return [(("data", "train"), "required, but missing.")]
 
@@ -270,7 +293,6 @@ def _file_problems(split: str, block: Block) -> list[tuple[_Path, str]]:
         return []
     from tftransfer.data.read import infer_format
 
-    options = {k: v for k, v in block.items() if k not in ("format", "sample")}
     sample = block.get("sample")
     if sample is not None and (not isinstance(sample, int) or sample < 1):
         return [(("sample",), f"expected a number of rows >= 1; received {sample!r}.")]
@@ -280,19 +302,16 @@ def _file_problems(split: str, block: Block) -> list[tuple[_Path, str]]:
         name = block.get("format") or infer_format(block["path"])
     except TFTransferError as error:
         return [(("path",), str(error))]
-    problems = registry.sources.problems(name, options)
+    problems = registry.sources.problems(name, source_options(block))
     return [(("format",), text) if path == ("name",) else (path, text) for path, text in problems]
 
 
 def _monitor_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
-    task, training = raw.get("task"), raw.get("training")
-    name = task.get("name") if isinstance(task, dict) else None
+    training, task = raw.get("training"), _task_class(raw)
     monitor = training.get("monitor") if isinstance(training, dict) else None
-    if name not in registry.tasks.names() or not isinstance(monitor, str):
+    if task is None or not isinstance(monitor, str) or monitor in task.monitors:
         return []
-    known = registry.tasks.get(name).monitors
-    if monitor in known:
-        return []
+    known = task.monitors
     return [(("training", "monitor"), f"unknown metric.{suggest(monitor, known)} Known: {', '.join(known)}.")]
 
 

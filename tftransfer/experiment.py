@@ -122,7 +122,8 @@ def evaluate(run: str | Path, data: str | Path | None = None) -> dict[str, Any]:
         examples = _evaluation_split(experiment.data, run)
     else:
         block = experiment.data.test or experiment.data.train or {}
-        examples, _ = read_file({**_columns(block), "path": str(data), "format": _format_of(data, block)}, "error")
+        file = {**config.source_options(block), "path": str(data), "format": _format_of(data, block)}
+        examples, _ = read_file(file, "error")
     return _report(model, examples, model.encode(examples)).metrics()
 
 
@@ -143,7 +144,7 @@ def predict(
     name = format or _format_of(path, block)
     known = registry.sources.options(name)  # the file may be of another format than the training data
     # A blank line would have no answer, and those behind it would be matched with the wrong lines.
-    options = {**_columns(block), "skip_blank": False}
+    options = {**config.source_options(block), "skip_blank": False}
     if not _task(directory.read("task")).is_pair({"text": [], "text_pair": []}):  # whatever it was trained on
         options |= {"text_pair": None, "text_negative": None}
     wanted = {option: value for option, value in options.items() if option in known}
@@ -159,7 +160,8 @@ def predict(
 def _format_of(path: str | Path, block: dict[str, Any]) -> str:
     """Returns a file's format: that of a data block with a file of the same ending, or else what its name tells."""
     endings = [Path(str(name).removesuffix(".gz")).suffix for name in (path, block["path"])]
-    return block.get("format") or infer_format(path) if endings[0] == endings[1] else infer_format(path)
+    named = block.get("format") if endings[0] == endings[1] else None
+    return named or infer_format(path)
 
 
 def export(run: str | Path, format: str = "savedmodel") -> Path:
@@ -176,10 +178,6 @@ def export(run: str | Path, format: str = "savedmodel") -> Path:
 
 def _task(block: dict[str, Any]) -> Task:
     return registry.tasks.build(*_named(block))
-
-
-def _columns(block: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in block.items() if k not in config.FILE_KEYS}
 
 
 def _build(

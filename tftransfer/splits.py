@@ -37,7 +37,7 @@ def read_file(block: dict[str, Any], on_bad_rows: Any, *, answers: bool = True) 
         answers: bool. Whether the rows need their answers, such as labels. Defaults to True.
     """
     name = block.get("format") or infer_format(block["path"])
-    source = registry.sources.build(name, {k: v for k, v in block.items() if k not in ("format", "sample")})
+    source = registry.sources.build(name, config.source_options(block))
     examples, bad = read_source(source if answers else source.without_answers(), on_bad_rows=on_bad_rows)
     if block.get("sample") is None:
         return examples, bad
