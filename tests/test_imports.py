@@ -14,8 +14,18 @@ PACKAGE = Path(tftransfer.__file__).parent
 FLOORS = [
     {"errors", "registry", "config", "yaml_file", "atomic"}
     # For rooms that are strangers.
-    | {"activations", "answers", "calibration", "row_options", "tags", "thresholds", "token_rows"},
-    {"tokenizers", "data", "backbones", "tasks", "strategies", "evaluation"},
+    | {
+        "activations",
+        "additions",
+        "answers",
+        "calibration",
+        "objective",
+        "row_options",
+        "tags",
+        "thresholds",
+        "token_rows",
+    },
+    {"tokenizers", "data", "backbones", "tasks", "strategies", "regularizers", "evaluation"},
     {"pretrained_head"},
     {"model", "pretrained_model", "training", "export", "weights", "run_directory", "splits"},
     {"experiment"},

@@ -164,6 +164,7 @@ class Experiment(Section):
     task: Block
     data: Data
     strategy: Block = {"name": "full"}
+    regularizers: list[Block] = []
     training: Training = Training()
     distribution: Distribution = Distribution()
     export: Export = Export()
@@ -251,21 +252,27 @@ def _apply(raw: dict[str, Any], override: str, origins: dict[_Path, str]) -> Non
 
 
 def _block_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
-    problems: list[tuple[_Path, str]] = []
-    for key, entries in (("task", registry.tasks), ("strategy", registry.strategies)):
-        block = raw.get(key)
-        if isinstance(block, dict):
-            name, options = block.get("name"), {k: v for k, v in block.items() if k != "name"}
-            if not isinstance(name, str):
-                problems.append(((key,), f"required, but missing: name. Known: {', '.join(entries.names())}."))
-            else:
-                problems += [((key, *path), text) for path, text in entries.problems(name, options)]
+    problems = _named_problems(("task",), raw.get("task"), registry.tasks)
+    problems += _named_problems(("strategy",), raw.get("strategy"), registry.strategies)
+    regularizers = raw.get("regularizers")
+    for n, block in enumerate(regularizers if isinstance(regularizers, list) else []):
+        problems += _named_problems(("regularizers", n), block, registry.regularizers)
     data = raw.get("data")
     for split in SPLITS:
         block = data.get(split) if isinstance(data, dict) else None
         if isinstance(block, dict):
             problems += [(("data", split, *path), text) for path, text in _file_problems(split, block)]
     return problems + _train_problems(raw) + _monitor_problems(raw)
+
+
+def _named_problems(path: _Path, block: Any, entries: registry.Registry) -> list[tuple[_Path, str]]:
+    """Returns what is wrong with a block whose name is looked up."""
+    if not isinstance(block, dict):
+        return []
+    name, options = block.get("name"), {k: v for k, v in block.items() if k != "name"}
+    if not isinstance(name, str):
+        return [(path, f"required, but missing: name. Known: {', '.join(entries.names())}.")]
+    return [((*path, *inner), text) for inner, text in entries.problems(name, options)]
 
 
 def _task_class(raw: Mapping[str, Any]) -> Any:

@@ -186,6 +186,7 @@ def _build(
     return build(
         checkpoint,
         task,
+        strategy=registry.strategies.build(*_named(experiment.strategy)),
         max_length=experiment.model.max_length,
         precision=experiment.training.precision,
         weights=pretrained,
@@ -233,7 +234,8 @@ def _one_step(
         model,
         batch,
         None,
-        strategy=registry.strategies.build(*_named(experiment.strategy)),
+        strategy=model.strategy,
+        regularizers=_regularizers(experiment),
         training=training,
         on_rates=lambda rates: note(_rate_table(rates)),
     )
@@ -248,6 +250,10 @@ def _one_step(
 def _training(experiment: config.Experiment, task: Task) -> config.Training:
     """Returns the options of training, of which a task that learns nothing wants no epochs."""
     return experiment.training if task.trains else experiment.training.model_copy(update={"epochs": 0})
+
+
+def _regularizers(experiment: config.Experiment) -> list[Any]:
+    return [registry.regularizers.build(*_named(block)) for block in experiment.regularizers]
 
 
 def _named(block: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -304,7 +310,8 @@ def _train(
             model,
             encoded.get("train"),
             encoded.get("validation"),
-            strategy=registry.strategies.build(*_named(experiment.strategy)),
+            strategy=model.strategy,
+            regularizers=_regularizers(experiment),
             training=training,
             callbacks=[bar],
             where=splits.examples["train"].where if "train" in splits.examples else str,

@@ -14,7 +14,10 @@ from tftransfer.backbones.tensors import LoadReport
 from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.errors import ConfigError, DataError
+from tftransfer.objective import Objective
 from tftransfer.pretrained_head import head_hints, labels_of, load_head
+from tftransfer.strategies.full import Full
+from tftransfer.strategies.strategy import Strategy
 from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.fast import FastTokenizer
 
@@ -35,6 +38,9 @@ class TransferModel(keras.Model):
         checkpoint: Checkpoint. Where the pretrained weights came from.
         load_report: LoadReport or None. What became of the checkpoint's tensors, the head's among them.
         max_length: int. Longest row in tokens, special tokens included; the task says what becomes of longer texts.
+        strategy: Strategy. What was added to the backbone, for whom. Defaults to `Full()`: nothing was.
+        objective: callable. What a step of training makes smaller, see `tftransfer.objective`. Defaults to
+            `plain_objective`.
         clip_norm: float or None. Greatest global norm of a step's gradient. Defaults to None: no clipping.
         fixed_paths: frozenset of str. Variables that no strategy moves, such as the moving means of a user's head.
         custom_head: bool. Whether the head is layers of the user's own. Defaults to False: it is the task's.
@@ -45,6 +51,8 @@ class TransferModel(keras.Model):
     checkpoint: Checkpoint
     load_report: LoadReport | None = None
     max_length: int
+    strategy: Strategy = Full()
+    objective: Objective
     clip_norm: float | None = None
     fixed_paths: frozenset[str] = frozenset()
     custom_head: bool = False
@@ -140,8 +148,7 @@ class TransferModel(keras.Model):
         """One step of training; a step whose loss or gradient is not finite reports a NaN loss and changes nothing."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            outputs = self(x, training=True)
-            loss = self._share_of_loss(x, y, outputs, sample_weight, training=True)
+            outputs, loss = self.objective(x, y, sample_weight)
         variables = self.trainable_variables
         gradients = [
             tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
@@ -164,6 +171,21 @@ class TransferModel(keras.Model):
         (loss,) = _sum_over_replicas([self._share_of_loss(x, y, outputs, sample_weight, training=False)])
         return self._logs(x, y, outputs, sample_weight, loss)
 
+    def plain_objective(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+        """Returns the logits of a batch, and this replica's part of the task's mean loss over the global batch."""
+        outputs = self(x, training=True)
+        return outputs, self._share_of_loss(x, y, outputs, sample_weight, training=True)
+
+    def share_of_mean(self, values: Any) -> Any:
+        """Returns this replica's part of a mean over the rows of the global batch; the parts add up to it.
+
+        Args:
+            values: float tensor `(rows, ...)`. One entry for each row of this replica's part of the batch.
+        """
+        rows = tf.cast(tf.shape(values)[0], values.dtype)
+        (all_rows,) = _sum_over_replicas([rows])
+        return tf.reduce_sum(values) / (all_rows * tf.cast(tf.size(values), values.dtype) / tf.maximum(rows, 1))
+
     def _share_of_loss(self, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool) -> Any:
         """Returns this replica's part of the mean loss over the global batch; the parts add up to it."""
         loss = self.compute_loss(x, y, outputs, sample_weight, training=training)
@@ -183,6 +205,7 @@ class TransferModel(keras.Model):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Configures training; the arguments are those of `keras.Model.compile`."""
         super().compile(*args, **kwargs)
+        self.objective = self.plain_objective
         # Keras's own "loss" averages over the replicas' batches, however many examples each of them holds.
         self.mean_loss = keras.metrics.Mean(name="loss")
 
@@ -245,6 +268,7 @@ def build(
     checkpoint: str | Checkpoint,
     task: Task,
     *,
+    strategy: Strategy | None = None,
     revision: str | None = None,
     max_length: int | None = None,
     head: Callable[[Mapping[str, Any]], Any] | None = None,
@@ -259,6 +283,8 @@ def build(
     Args:
         checkpoint: str or Checkpoint. A directory, a name on the Hugging Face Hub, or an opened checkpoint.
         task: Task. What the model is for. If its labels are not known, they are those of the checkpoint's own head.
+        strategy: Strategy. One that adds to the backbone, such as `strategies.LoRA()`, has to be named here; it is then
+            the one that `fine_tune` follows. Defaults to None: nothing is added.
         revision: str. Commit, tag or branch on the Hub. Defaults to None: see `Backbone.from_pretrained`.
         max_length: int. Longest text in tokens, special tokens included. Defaults to None: 128, or the checkpoint's
             own limit if that is less.
@@ -286,20 +312,34 @@ def build(
         checkpoint = Checkpoint.find(checkpoint, revision)
     if not task.is_resolved:
         task = task.adopt(labels_of(checkpoint, task.head_kind))
+    strategy = strategy or Full()
     tokenizer = FastTokenizer.from_directory(checkpoint.directory)
     task, length = task.with_tokenizer(tokenizer), _length(checkpoint, max_length)
-    backbone = Backbone.from_checkpoint(checkpoint, global_tokens=task.global_tokens, dtype=precision, weights=weights)
-    inputs = task.inputs()
-    features = {**backbone.features, **inputs}
-    logits = task.head(features, head_hints(checkpoint, task.head_kind)) if head is None else head(features)
-    logits = Logits(dtype="float32", name="logits")(logits)
-    model = TransferModel({**backbone.input, **inputs}, logits)
-    model.fixed_paths = frozenset(variable.path for variable in model.non_trainable_weights)
-    model.task, model.tokenizer, model.checkpoint, model.custom_head = task, tokenizer, checkpoint, head is not None
-    model.max_length = length
+    backbone = Backbone.from_checkpoint(
+        checkpoint, global_tokens=task.global_tokens, dtype=precision, weights=weights, additions=strategy.additions()
+    )
+    model = _with_head(backbone.input, backbone.features, task, checkpoint, head)
+    model.tokenizer, model.max_length, model.strategy = tokenizer, length, strategy
     if weights:
         model.load_report = _report(model, backbone.load_report)
         task.initialize(model)
+    return model
+
+
+def _with_head(
+    inputs: Mapping[str, Any],
+    features: Mapping[str, Any],
+    task: Task,
+    checkpoint: Checkpoint,
+    head: Callable[[Mapping[str, Any]], Any] | None = None,
+) -> TransferModel:
+    """Returns a backbone's features with a head on them; the arguments are as in `build`."""
+    own = task.inputs()
+    features = {**features, **own}
+    logits = task.head(features, head_hints(checkpoint, task.head_kind)) if head is None else head(features)
+    model = TransferModel({**inputs, **own}, Logits(dtype="float32", name="logits")(logits))
+    model.fixed_paths = frozenset(variable.path for variable in model.non_trainable_weights)
+    model.task, model.checkpoint, model.custom_head = task, checkpoint, head is not None
     return model
 
 

@@ -24,7 +24,7 @@ import pydantic
 
 from tftransfer.errors import ConfigError
 
-__all__ = ["Registry", "backbones", "describe", "reports", "sources", "strategies", "suggest", "tasks"]
+__all__ = ["Registry", "backbones", "describe", "regularizers", "reports", "sources", "strategies", "suggest", "tasks"]
 
 Entry = TypeVar("Entry", bound=type)
 
@@ -150,6 +150,7 @@ class Registry:
 
 
 backbones = Registry("backbone", "tftransfer.backbones.families")
+regularizers = Registry("regularizer", "tftransfer.regularizers")
 reports = Registry("report", "tftransfer.evaluation")
 sources = Registry("data format", "tftransfer.data")
 strategies = Registry("strategy", "tftransfer.strategies")

@@ -12,7 +12,7 @@ import pytest
 import tftransfer
 from tftransfer import Examples, registry
 from tftransfer.model import TransferModel
-from tftransfer.strategies.strategy import BACKBONE
+from tftransfer.strategies.strategy import BACKBONE, Strategy
 
 ROWS = Examples(
     {"text": ["good lamp", "bad box", "great", "wrong and late"] * 2, "label": ["yes", "no"] * 4},
@@ -26,8 +26,9 @@ def checkpoint(make_checkpoint: Callable[..., Path]) -> str:
     return str(make_checkpoint({"num_hidden_layers": 1}))
 
 
-def build(checkpoint: str) -> TransferModel:
-    return tftransfer.build(checkpoint, tftransfer.tasks.SequenceClassification(labels=["no", "yes"]))
+def build(checkpoint: str, strategy: Strategy | None = None) -> TransferModel:
+    task = tftransfer.tasks.SequenceClassification(labels=["no", "yes"])
+    return tftransfer.build(checkpoint, task, strategy=strategy)
 
 
 def test_the_backbone_is_told_from_the_head(checkpoint: str) -> None:
@@ -38,8 +39,7 @@ def test_the_backbone_is_told_from_the_head(checkpoint: str) -> None:
 @pytest.mark.parametrize("name", registry.strategies.names())
 def test_a_strategy(name: str, checkpoint: str, tmp_path: Path) -> None:
     strategy = registry.strategies.build(name)
-    model = build(checkpoint)
-    strategy.prepare(model)
+    model = build(checkpoint, strategy)
     before = {variable.path: variable.numpy() for variable in model.weights}
 
     # Every variable has one rate, that of the first pattern in its path, and something trains.

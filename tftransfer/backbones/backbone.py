@@ -1,10 +1,12 @@
 """A pretrained Transformer as a functional Keras model."""
 
 import contextlib
+import re
 from typing import Any, Literal
 
 import keras
 
+from tftransfer.additions import Additions
 from tftransfer.backbones import layers
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.initializers import zeros_instead
@@ -123,6 +125,7 @@ class Backbone(keras.Model):
         global_tokens: GlobalChoice = "none",
         dtype: str = "float32",
         weights: bool = True,
+        additions: Additions | None = None,
     ) -> "Backbone":
         """Returns the backbone of an opened checkpoint; with `weights=False` its variables are freshly made.
 
@@ -132,7 +135,9 @@ class Backbone(keras.Model):
             global_tokens: str. See `assemble`. Defaults to "none".
             dtype: str. Keras dtype policy. Defaults to "float32".
             weights: bool. Whether to read the weights. Defaults to True.
+            additions: Additions. What a strategy adds to the layers. Defaults to None: nothing.
         """
+        additions = additions or Additions()
         with zeros_instead() if weights else contextlib.nullcontext():
             backbone = cls.assemble(
                 checkpoint.config,
@@ -140,9 +145,12 @@ class Backbone(keras.Model):
                 position_ids=position_ids,
                 global_tokens=global_tokens,
                 dtype=dtype,
+                additions=additions,
             )
         if weights:
-            backbone.load_report = fill(backbone.weights, checkpoint.family, checkpoint.tensors)
+            own = [variable for variable in backbone.weights if not re.search(additions.pattern, variable.path)]
+            backbone.load_report = fill(own, checkpoint.family, checkpoint.tensors)
+            additions.initialize({variable.path: variable for variable in backbone.weights})
         return backbone
 
     @classmethod
@@ -154,6 +162,7 @@ class Backbone(keras.Model):
         position_ids: bool = False,
         global_tokens: GlobalChoice = "none",
         dtype: str = "float32",
+        additions: Additions | None = None,
     ) -> "Backbone":
         """Returns a freshly initialised backbone of these sizes.
 
@@ -165,10 +174,11 @@ class Backbone(keras.Model):
                 "input" (an input `global_attention_mask`). Which tokens are global; means nothing to an encoder
                 without global attention. Defaults to "none".
             dtype: str. Keras dtype policy. Defaults to "float32".
+            additions: Additions. What a strategy adds to the layers. Defaults to None: nothing.
         """
         # === Layers ===
         embeddings = layers.TransformerEmbeddings(config, dtype=dtype, name="embeddings")
-        encoder = layers.TransformerEncoder(config, dtype=dtype, name="encoder")
+        encoder = layers.TransformerEncoder(config, additions, dtype=dtype, name="encoder")
         mask = layers.PaddingMask(dtype=dtype, name="padding_mask")
 
         # === Functional model ===

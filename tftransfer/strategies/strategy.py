@@ -1,15 +1,30 @@
 """What every strategy says of itself: an ordered table of learning rates."""
 
 import abc
+import re
 from typing import Any
 
-__all__ = ["BACKBONE", "Rates", "Strategy"]
+from tftransfer.additions import Additions
+from tftransfer.objective import Objective
+
+__all__ = ["BACKBONE", "HEAD", "Rates", "Strategy", "num_layers"]
 
 # (regular expression over a variable's path, learning-rate multiplier); the first match wins.
 Rates = list[tuple[str, float]]
 
 # Every variable of a backbone, and none of a head, has a path that begins so.
 BACKBONE = r"^(embeddings|encoder|pooler)/"
+HEAD = r"^(?!(embeddings|encoder|pooler)/)"
+
+
+def num_layers(model: Any) -> int:
+    """Returns how many layers a model's encoder has, of those that have variables of their own.
+
+    Args:
+        model: keras.Model.
+    """
+    found = (re.match(r"encoder/layer_(\d+)/", variable.path) for variable in model.weights)
+    return max((int(match[1]) + 1 for match in found if match), default=0)
 
 
 class Strategy(abc.ABC):
@@ -29,9 +44,36 @@ class Strategy(abc.ABC):
             model: keras.Model. The model to be trained.
         """
 
-    def prepare(self, model: Any) -> None:  # noqa: B027 - most strategies add nothing
-        """Adds variables to the model before the table is applied; nothing by default."""
+    def additions(self) -> Additions:
+        """Returns what a backbone is built with for this strategy; nothing by default."""
+        return Additions()
+
+    def schedule(self, learning_rate: float, total_steps: int, warmup_steps: int) -> Any:
+        """Returns the learning rate over the steps; None, the default, for the usual warmup and linear decay.
+
+        Args:
+            learning_rate: float. The peak.
+            total_steps: int. Optimizer steps of the whole training.
+            warmup_steps: int. What `training.warmup` comes to.
+
+        Returns:
+            A `keras.optimizers.schedules.LearningRateSchedule`, or None.
+        """
+        return None
+
+    def objective(self, model: Any, objective: Objective) -> Objective:
+        """Returns what a step makes smaller, made of what it would be otherwise; by default that.
+
+        Args:
+            model: TransferModel. Compiled.
+            objective: Objective. The task's loss, or what others have made of it.
+        """
+        return objective
 
     def callbacks(self, model: Any) -> list[Any]:
-        """Returns Keras callbacks that move rates over time; none by default."""
+        """Returns Keras callbacks that move rates over time; none by default.
+
+        Args:
+            model: TransferModel. Compiled; its optimizer's `set_rates` takes another table.
+        """
         return []

@@ -57,6 +57,7 @@ class BestWeights(keras.callbacks.Callback):
     def __init__(self, monitor: str | None, mode: str = "max", save: Callable[[int], None] | None = None) -> None:
         super().__init__()
         self.monitor = monitor
+        self.mode = mode
         self.sign = 1.0 if mode == "max" else -1.0
         self.save = save
         self.epoch: int | None = None

@@ -14,7 +14,7 @@ from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.registry import suggest
-from tftransfer.strategies.full import Full
+from tftransfer.regularizers.regularizer import Regularizer
 from tftransfer.strategies.strategy import Strategy
 from tftransfer.tasks.task import Task
 from tftransfer.training.callbacks import BestWeights, NonFiniteGuard, Timer
@@ -47,6 +47,7 @@ def fine_tune(
     validation: Examples | None = None,
     *,
     strategy: Strategy | None = None,
+    regularizers: Sequence[Regularizer] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
     show_progress: bool = True,
     **options: Any,
@@ -57,7 +58,9 @@ def fine_tune(
         model: TransferModel. As `build` returns it.
         train: Examples. With "text" and "label" columns.
         validation: Examples. Their metrics choose the best epoch. Defaults to None: the last epoch is kept.
-        strategy: Strategy. How much of the model moves. Defaults to None: `strategies.Full()`, everything.
+        strategy: Strategy. How much of the model moves. Defaults to None: the one that the model was built for, or else
+            `strategies.Full()`, everything.
+        regularizers: sequence of Regularizer. What goes with it. Defaults to ().
         callbacks: sequence of Keras callbacks. Added to ours. Defaults to ().
         show_progress: bool. Whether progress is shown on standard error. Defaults to True.
         **options: The fields of `tftransfer.config.Training`, such as `epochs`, `batch_size`, `learning_rate`,
@@ -87,7 +90,8 @@ def fine_tune(
             model,
             model.encode(train, training=True),
             encoded,
-            strategy=strategy or Full(),
+            strategy=strategy or model.strategy,
+            regularizers=regularizers,
             training=training,
             callbacks=[*callbacks, *shown],
             where=train.where,
@@ -111,7 +115,13 @@ def tune(model: Any, validation: Examples, encoded: EncodedExamples) -> None:
         model.task = model.task.tuned(model.predict_logits(encoded), validation.columns)
 
 
-def compile_model(model: Any, strategy: Strategy, training: Training, total_steps: int) -> list[RateRow]:
+def compile_model(
+    model: Any,
+    strategy: Strategy,
+    training: Training,
+    total_steps: int,
+    regularizers: Sequence[Regularizer] = (),
+) -> list[RateRow]:
     """Applies a strategy's table to a model and compiles it.
 
     Args:
@@ -119,29 +129,42 @@ def compile_model(model: Any, strategy: Strategy, training: Training, total_step
         strategy: Strategy.
         training: Training. Learning rate, decay, clipping.
         total_steps: int. Steps of the whole training.
+        regularizers: sequence of Regularizer. Defaults to ().
 
     Returns:
         The rows of the table with what each claimed.
 
     Raises:
-        ConfigError: if `jit_compile` is asked of a model that XLA cannot compile.
+        ConfigError: if `jit_compile` is asked of a model that XLA cannot compile, or the strategy wants additions that
+            the model was not built with.
     """
+    if strategy.additions() != model.strategy.additions():
+        raise ConfigError(
+            f"strategy: expected a model that was built for it, since it adds layers; build the model with "
+            f"strategy={strategy!r}. It was built with strategy={model.strategy!r}."
+        )
     stubborn = [layer.name for layer in model.layers if not layer.supports_jit]
     if training.jit_compile and stubborn:
         raise ConfigError(
             f"jit_compile: expected layers that XLA can compile; '{', '.join(stubborn)}' has shapes that depend on the "
             "texts, such as a Longformer's number of global tokens. Set jit_compile to false."
         )
-    strategy.prepare(model)
+    for regularizer in regularizers:
+        regularizer.prepare(model)
     table = strategy.rates(model)
     rows = apply_rates([v for v in model.weights if v.path not in model.fixed_paths], table)
     warmup = warmup_steps(training.warmup, total_steps)
-    schedule = WarmupLinearDecay(training.learning_rate, total_steps, warmup)
+    schedule = strategy.schedule(training.learning_rate, total_steps, warmup) or WarmupLinearDecay(
+        training.learning_rate, total_steps, warmup
+    )
+    options = {key: value for part in regularizers for key, value in part.optimizer_options().items()}
     model.clip_norm = training.clip_norm
     with model.distribute_strategy.scope():
-        optimizer = AdamW(schedule, rates=table, weight_decay=training.weight_decay)
+        optimizer = AdamW(schedule, rates=table, weight_decay=training.weight_decay, **options)
         model.compile(optimizer, model.task.loss(), metrics=model.task.metrics(), jit_compile=training.jit_compile)
         optimizer.build(model.trainable_variables)
+        for part in _parts(strategy, regularizers):
+            model.objective = part.objective(model, model.objective)
     return rows
 
 
@@ -152,6 +175,7 @@ def fit_encoded(
     *,
     strategy: Strategy,
     training: Training,
+    regularizers: Sequence[Regularizer] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
     where: Callable[[int], str] = str,
     save: Callable[[int], None] | None = None,
@@ -164,6 +188,7 @@ def fit_encoded(
         model: TransferModel.
         train, validation: EncodedExamples or None. With targets; no `train` if there is nothing to train.
         strategy: Strategy.
+        regularizers: sequence of Regularizer. Defaults to ().
         training: Training. The options; of 0 epochs the model comes out as it went in.
         callbacks: sequence of Keras callbacks. Defaults to ().
         where: callable. From an example's index to a text that names it. Defaults to str.
@@ -174,7 +199,7 @@ def fit_encoded(
     metric = _monitored(model.task, training.monitor)
     examples = len(train) if train is not None and training.epochs else 0
     plan = BatchPlan(examples, training.batch_size, training.seed)
-    rows = compile_model(model, strategy, training, plan.steps_per_epoch * training.epochs)
+    rows = compile_model(model, strategy, training, plan.steps_per_epoch * training.epochs, regularizers)
     if on_rates is not None:
         on_rates(rows)
     if train is None or not training.epochs:
@@ -182,28 +207,37 @@ def fit_encoded(
             save(-1)
         return Trained({}, 0, rows)
 
-    def rows_of(epoch: int, step: int) -> str:
-        return ", ".join(where(example) for example in train.examples_of(plan.rows(epoch, step)))
-
+    guard = NonFiniteGuard(lambda epoch, step: ", ".join(map(where, train.examples_of(plan.rows(epoch, step)))))
     monitor = None if validation is None else f"val_{metric}"
     mode = "min" if metric in model.task.minimised else "max"
     best = BestWeights(monitor, mode, save)
-    chosen: list[keras.callbacks.Callback] = [NonFiniteGuard(rows_of), Timer(), best]
-    if training.patience is not None and monitor is not None:
-        chosen.append(keras.callbacks.EarlyStopping(monitor, patience=training.patience, mode=mode))
-    if log_directory is not None:
-        chosen.append(keras.callbacks.TensorBoard(log_directory, write_graph=False))
+    moving = [callback for part in _parts(strategy, regularizers) for callback in part.callbacks(model)]
     history = model.fit(
         train.training_dataset(plan, training.epochs),
         epochs=training.epochs,
         steps_per_epoch=plan.steps_per_epoch,
         validation_data=None if validation is None else validation.evaluation_dataset(training.batch_size),
-        callbacks=[*chosen, *strategy.callbacks(model), *callbacks],
+        callbacks=[guard, Timer(), *moving, best, *_optional(training, best, log_directory), *callbacks],
         shuffle=False,  # the plan has done it
         verbose=0,
     )
     floats = {name: [float(value) for value in values] for name, values in history.history.items()}
     return Trained(floats, (best.epoch or 0) + 1, rows)
+
+
+def _parts(strategy: Strategy, regularizers: Sequence[Regularizer]) -> list[Any]:
+    """Returns all that has a say in a training, in the order in which they wrap the objective."""
+    return [strategy, *regularizers]
+
+
+def _optional(training: Training, best: BestWeights, log_directory: Path | None) -> list[keras.callbacks.Callback]:
+    """Returns Keras's callbacks that not every training has."""
+    chosen: list[keras.callbacks.Callback] = []
+    if training.patience is not None and best.monitor is not None:
+        chosen.append(keras.callbacks.EarlyStopping(best.monitor, patience=training.patience, mode=best.mode))
+    if log_directory is not None:
+        chosen.append(keras.callbacks.TensorBoard(log_directory, write_graph=False))
+    return chosen
 
 
 def _monitored(task: Task, monitor: str | None) -> str:

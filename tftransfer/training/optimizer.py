@@ -65,6 +65,7 @@ class AdamW(keras.optimizers.Optimizer):
         super().build(variables)
         self._means = self.add_optimizer_variables(variables, "mean")
         self._squares = self.add_optimizer_variables(variables, "square")
+        self._paths = [variable.path for variable in variables]
         self._variable_rates = []
         for variable in variables:
             rate = rate_of(variable.path, self.rates)
@@ -73,6 +74,19 @@ class AdamW(keras.optimizers.Optimizer):
             self._variable_rates.append(
                 self.add_variable(shape=(), initializer=initializer, dtype="float32", name=name)
             )
+
+    def set_rates(self, rates: Sequence[tuple[str, float]]) -> None:
+        """Gives every variable another rate, from the next step on; nothing is compiled again.
+
+        A variable whose rate is 0 for a while stays as it is, but its gradients go on into its moments.
+
+        Args:
+            rates: sequence of (regular expression over a variable's path, multiplier); the first match wins. A variable
+                that none matches has rate 1.
+        """
+        for path, kept in zip(self._paths, self._variable_rates, strict=True):
+            rate = rate_of(path, rates)
+            kept.assign(1.0 if rate is None else rate)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable."""

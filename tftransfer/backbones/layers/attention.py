@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
+from tftransfer.additions import Additions
 from tftransfer.backbones.layers.frozen import dropout_is_active
-from tftransfer.backbones.layers.parts import dense
+from tftransfer.backbones.layers.parts import additions_config, additions_of, projection
 from tftransfer.backbones.layers.positions import rotate
 from tftransfer.backbones.layers.softmax import FORBIDDEN, same_sequence, softmax
 from tftransfer.backbones.transformer import TransformerConfig
@@ -30,12 +31,13 @@ class SelfAttention(keras.layers.Layer):
     """Scaled dot-product self-attention with several heads (Vaswani et al., 2017).
 
     The projections are plain `Dense` layers on the full width, named `query`, `key`, `value` and `output`, so that
-    low-rank updates and Hugging Face tensors fit them as they are. Other kinds of attention are subclasses that
-    override `scores` or `attend`.
+    low-rank updates and Hugging Face tensors fit them as they are; additions may put others in their places. Other
+    kinds of attention are subclasses that override `scores` or `attend`.
 
     Args:
         config: TransformerConfig, or the dict of one. Heads, dropout, biases, rotation.
         layer: int. Which layer of the encoder it is in. Defaults to 0.
+        additions: Additions, or the config of them. Defaults to None: nothing is added.
 
     Call arguments:
         hidden: float tensor `(batch, length, hidden)`.
@@ -50,10 +52,17 @@ class SelfAttention(keras.layers.Layer):
     # Entries of the scope without which `attend` cannot do; the encoder computes what any of its layers needs.
     needs: ClassVar[tuple[str, ...]] = ("bias",)
 
-    def __init__(self, config: TransformerConfig | dict[str, Any], layer: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: TransformerConfig | dict[str, Any],
+        layer: int = 0,
+        additions: Additions | dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(autocast=False, **kwargs)  # the bias is float32 on purpose
         self.config = config = TransformerConfig.of(config)
         self.layer = layer
+        self.additions = additions_of(additions)
         self.head_size = config.hidden_size // config.num_heads
         self.attention_dropout = keras.layers.Dropout(config.attention_dropout, dtype=self.dtype_policy, name="dropout")
 
@@ -63,14 +72,12 @@ class SelfAttention(keras.layers.Layer):
         self._project("output", hidden_shape, self.config.attention_output_bias)
 
     def _project(self, name: str, hidden_shape: tuple[Any, ...], use_bias: bool) -> None:
-        projection = dense(self.config, self.config.hidden_size, name, self.dtype_policy, use_bias)
-        projection.build(hidden_shape)
-        setattr(self, f"{name}_dense", projection)
+        setattr(self, f"{name}_dense", projection(self, name, self.config.hidden_size, use_bias, hidden_shape))
 
     def call(self, hidden: Any, scope: dict[str, Any], training: bool | None = None) -> Any:
         training = dropout_is_active(self, training)
         query, key, value = (
-            self.split(projection(hidden)) for projection in (self.query_dense, self.key_dense, self.value_dense)
+            self.split(project(hidden)) for project in (self.query_dense, self.key_dense, self.value_dense)
         )
         if self.config.rotary:
             rotation, interleaved = scope[self.rotation], self.config.rotary.interleaved
@@ -107,4 +114,6 @@ class SelfAttention(keras.layers.Layer):
         return hidden_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "config": self.config.to_dict(), "layer": self.layer}
+        return {**super().get_config(), "config": self.config.to_dict(), "layer": self.layer} | additions_config(
+            self.additions
+        )

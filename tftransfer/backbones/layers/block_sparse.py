@@ -33,8 +33,8 @@ class BlockSparseSelfAttention(SelfAttention):
 
     needs = ()
 
-    def __init__(self, config: TransformerConfig | dict[str, Any], layer: int = 0, **kwargs: Any) -> None:
-        super().__init__(config, layer, **kwargs)
+    def __init__(self, config: TransformerConfig | dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
         assert self.config.block_sparse is not None
         self.options: BlockSparse = self.config.block_sparse
 

@@ -93,8 +93,8 @@ class DisentangledSelfAttention(SelfAttention):
     `relative_positions` and `relative_rows`.
     """
 
-    def __init__(self, config: TransformerConfig | dict[str, Any], layer: int = 0, **kwargs: Any) -> None:
-        super().__init__(config, layer, **kwargs)
+    def __init__(self, config: TransformerConfig | dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
         self.options = _options(self.config)
         self.position_dropout = keras.layers.Dropout(
             self.config.hidden_dropout, dtype=self.dtype_policy, name="position_dropout"

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from tftransfer.activations import find_activation
+from tftransfer.additions import Additions
 from tftransfer.backbones.layers.attention import SelfAttention, attention_bias
 from tftransfer.backbones.layers.block_sparse import BlockSparseSelfAttention
 from tftransfer.backbones.layers.convolution import SequenceConvolution
@@ -12,7 +13,7 @@ from tftransfer.backbones.layers.disentangled import DisentangledSelfAttention, 
 from tftransfer.backbones.layers.frozen import dropout_is_active
 from tftransfer.backbones.layers.global_tokens import GlobalTokens
 from tftransfer.backbones.layers.local import LocalSelfAttention, LongformerSelfAttention
-from tftransfer.backbones.layers.parts import dense, norm
+from tftransfer.backbones.layers.parts import added, additions_config, additions_of, norm, projection
 from tftransfer.backbones.layers.positions import RelativeBias, default_position_ids, rotations
 from tftransfer.backbones.transformer import TransformerConfig
 
@@ -39,6 +40,7 @@ class TransformerLayer(keras.layers.Layer):
     Args:
         config: TransformerConfig, or the dict of one.
         layer: int. Which layer of the encoder it is. Defaults to 0.
+        additions: Additions, or the config of them. Defaults to None: nothing is added.
 
     Call arguments:
         hidden: float tensor `(batch, length, hidden)`.
@@ -49,29 +51,37 @@ class TransformerLayer(keras.layers.Layer):
         A float tensor `(batch, length, hidden)`.
     """
 
-    def __init__(self, config: TransformerConfig | dict[str, Any], layer: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: TransformerConfig | dict[str, Any],
+        layer: int = 0,
+        additions: Additions | dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(autocast=False, **kwargs)  # what is in the scope is float32 on purpose
         self.config = TransformerConfig.of(config)
         self.layer = layer
+        self.additions = additions_of(additions)
         self.activation_function = find_activation(self.config.activation)
         # A pre-norm encoder's first layer would normalise embeddings that have just been normalised (ModernBERT).
         self.normalizes_input = self.config.norm == "post" or layer > 0
 
     def build(self, hidden_shape: tuple[Any, ...]) -> None:
-        config, policy = self.config, self.dtype_policy
+        config, policy, bias = self.config, self.dtype_policy, self.config.feed_forward_bias
         inner_shape = (*hidden_shape[:-1], config.intermediate_size)
-        self.attention = _attention_class(config, self.layer)(config, self.layer, dtype=policy, name="attention")
+        self.attention = _attention_class(config, self.layer)(
+            config, self.layer, self.additions, dtype=policy, name="attention"
+        )
         self.attention.build(hidden_shape)
         if self.normalizes_input:
             self.attention_norm = norm(config, "attention_norm", policy)
             self.attention_norm.build(hidden_shape)
         if config.gated:
-            self.gate = dense(config, config.intermediate_size, "gate", policy, config.feed_forward_bias)
-            self.gate.build(hidden_shape)
-        self.intermediate = dense(config, config.intermediate_size, "intermediate", policy, config.feed_forward_bias)
-        self.intermediate.build(hidden_shape)
-        self.output_dense = dense(config, config.hidden_size, "output", policy, config.feed_forward_bias)
-        self.output_dense.build(inner_shape)
+            self.gate = projection(self, "gate", config.intermediate_size, bias, hidden_shape)
+        self.intermediate = projection(self, "intermediate", config.intermediate_size, bias, hidden_shape)
+        self.output_dense = projection(self, "output", config.hidden_size, bias, inner_shape)
+        self.after_attention = added(self, "attention", hidden_shape)
+        self.after_feed_forward = added(self, "feed_forward", hidden_shape)
         self.output_norm = norm(config, "output_norm", policy)
         self.output_norm.build(hidden_shape)
         self.dropout = keras.layers.Dropout(config.hidden_dropout, dtype=policy, name="dropout")
@@ -85,19 +95,23 @@ class TransformerLayer(keras.layers.Layer):
         return hidden + self._feed_forward(self.output_norm(hidden), training)
 
     def _attend(self, hidden: Any, scope: dict[str, Any], training: bool) -> Any:
-        return self.dropout(self.attention(hidden, scope, training=training), training=training)
+        attended = self.dropout(self.attention(hidden, scope, training=training), training=training)
+        return attended if self.after_attention is None else self.after_attention(attended)
 
     def _feed_forward(self, hidden: Any, training: bool) -> Any:
         inner = self.intermediate(hidden)
         activate = self.activation_function
         inner = activate(self.gate(hidden)) * inner if self.config.gated else activate(inner)
-        return self.dropout(self.output_dense(inner), training=training)
+        passed = self.dropout(self.output_dense(inner), training=training)
+        return passed if self.after_feed_forward is None else self.after_feed_forward(passed)
 
     def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[int | None, ...]:
         return hidden_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "config": self.config.to_dict(), "layer": self.layer}
+        return {**super().get_config(), "config": self.config.to_dict(), "layer": self.layer} | additions_config(
+            self.additions
+        )
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -106,6 +120,7 @@ class TransformerEncoder(keras.layers.Layer):
 
     Args:
         config: TransformerConfig, or the dict of one.
+        additions: Additions, or the config of them. Defaults to None: nothing is added.
 
     Call arguments:
         hidden: float tensor `(batch, length, hidden)`, the embeddings.
@@ -119,13 +134,19 @@ class TransformerEncoder(keras.layers.Layer):
         A tuple of `num_layers` float tensors `(batch, length, hidden)`: the output of every layer, the last one last.
     """
 
-    def __init__(self, config: TransformerConfig | dict[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: TransformerConfig | dict[str, Any],
+        additions: Additions | dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.config = config = TransformerConfig.of(config)
+        self.additions = additions_of(additions)
         policy = self.dtype_policy
         self.supports_jit = not config.global_attention  # XLA would have to know how many tokens are global
         self.layers = [
-            TransformerLayer(config, n, dtype=policy, name=f"layer_{n}")
+            TransformerLayer(config, n, self.additions, dtype=policy, name=f"layer_{n}")
             for n in range(config.num_groups or config.num_layers)
         ]
         if config.norm == "pre":
@@ -196,4 +217,4 @@ class TransformerEncoder(keras.layers.Layer):
         return (hidden_shape,) * self.config.num_layers
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "config": self.config.to_dict()}
+        return {**super().get_config(), "config": self.config.to_dict()} | additions_config(self.additions)
