@@ -47,14 +47,20 @@ def examples(columns: dict[str, list[Any]], rows: int) -> tftransfer.Examples:
     return tftransfer.Examples(columns, "toy.tsv", np.arange(len(columns["text"])) + 2).take(np.arange(rows))
 
 
+def named(block: dict[str, Any]) -> dict[str, Any]:
+    """Returns a config block as arguments of a registry's `build`."""
+    return {"name": block["name"], "options": {key: value for key, value in block.items() if key != "name"}}
+
+
 def run(case: dict[str, Any], strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
     """Returns everything that the two runs of a case must agree in."""
     recorder = Recorder()
     with strategy.scope():
         keras.utils.set_random_seed(0)
         train_columns = examples(case["columns"], case["rows"]).columns
-        task = registry.tasks.build(case["task"]["name"], {k: v for k, v in case["task"].items() if k != "name"})
-        model = tftransfer.build(case["checkpoint"], task.resolve(train_columns))
+        task = registry.tasks.build(**named(case["task"])).resolve(train_columns)
+        transfer = registry.strategies.build(**named(case["strategy"]))
+        model = tftransfer.build(case["checkpoint"], task, strategy=transfer)
     train = model.encode(examples(case["columns"], case["rows"]), training=True)
     if case["poisoned"]:
         train.weights[case["poisoned"]] = np.inf  # type: ignore[index]
@@ -66,7 +72,8 @@ def run(case: dict[str, Any], strategy: tf.distribute.Strategy) -> dict[str, np.
             model,
             train,
             model.encode(held_out),
-            strategy=registry.strategies.build(case["strategy"]),
+            strategy=model.strategy,
+            regularizers=[registry.regularizers.build(**named(block)) for block in case["regularizers"]],
             training=config.Training(**case["training"]),
             callbacks=[recorder],
             where=lambda row: f"toy.tsv:{row + 2}",

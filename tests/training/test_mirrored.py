@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from strategy_blocks import strategy_block
 
 from tftransfer import Examples, registry
 from tftransfer.data.batches import BatchPlan
@@ -17,7 +18,8 @@ from tftransfer.data.batches import BatchPlan
 TRAINING = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "seed": 4, "monitor": "loss"}
 DEFAULTS: dict[str, Any] = {
     "rows": 16,
-    "strategy": "full",
+    "strategy": {"name": "full"},
+    "regularizers": [],
     "task": {"name": "sequence_classification"},
     "poisoned": [],
     "training": TRAINING,
@@ -26,7 +28,7 @@ DEFAULTS: dict[str, Any] = {
 CASES: dict[str, dict[str, Any]] = {
     "clipped": {"rows": 61, "training": TRAINING | {"clip_norm": 0.1}},
     "weighted": {"rows": 57, "task": DEFAULTS["task"] | {"class_weights": {"negative": 3.0, "positive": 0.5}}},
-    "few": {"rows": 5, "strategy": "feature_extraction", "training": TRAINING | {"clip_norm": None}},
+    "few": {"rows": 5, "strategy": {"name": "feature_extraction"}, "training": TRAINING | {"clip_norm": None}},
 }
 # Targets of other shapes, and batches that are drawn anew: a mean over the tokens that count is one over all replicas'.
 OTHERS: dict[str, dict[str, Any]] = {
@@ -42,7 +44,15 @@ POISONED = int(BatchPlan(16, 8, seed=4).rows(0, 1)[-1])
 WITHOUT_GRADIENT = "attention/key/bias"
 
 
-EVERY = [*CASES, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
+# Every way to transfer, and what goes with it.
+STRATEGIES: dict[str, dict[str, Any]] = {
+    f"strategy {name}": {"rows": 13, "strategy": strategy_block(name)} for name in registry.strategies.names()
+}
+REGULARIZERS: dict[str, dict[str, Any]] = {
+    f"regularizer {name}": {"rows": 13, "regularizers": [{"name": name}]} for name in registry.regularizers.names()
+}
+SLOW = OTHERS | STRATEGIES | REGULARIZERS
+EVERY = [*CASES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +76,7 @@ def run_all(
             env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1800,
         )
         assert done.returncode == 0, done.stderr[-5000:]
         return directory
@@ -81,7 +91,7 @@ def runs(run_all: Callable[[dict[str, Any]], Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def other_runs(run_all: Callable[[dict[str, Any]], Path]) -> Path:
-    return run_all(OTHERS)
+    return run_all(SLOW)
 
 
 @pytest.fixture
@@ -108,7 +118,7 @@ def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray], prefix:
 @pytest.mark.parametrize("name", EVERY)
 def test_training_is_that_of_one_device(results: Path, name: str) -> None:
     single, mirrored = both(results, name)
-    steps = 2 * BatchPlan((CASES | OTHERS)[name]["rows"], 8).steps_per_epoch
+    steps = 2 * BatchPlan((CASES | SLOW)[name]["rows"], 8).steps_per_epoch
     assert len(single["losses"]) == len(mirrored["losses"]) == steps
     assert single["iterations"] == mirrored["iterations"] == steps
     assert np.isfinite(single["losses"]).all()
@@ -121,7 +131,7 @@ def test_training_is_that_of_one_device(results: Path, name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_evaluation_is_that_of_one_device(results: Path, name: str) -> None:
     single, mirrored = both(results, name)
-    task = registry.tasks.get((DEFAULTS | (CASES | OTHERS)[name])["task"]["name"])
+    task = registry.tasks.get((DEFAULTS | (CASES | SLOW)[name])["task"]["name"])
     assert set(group(single, "evaluate/")) >= {f"evaluate/{metric}" for metric in task.monitors}
     assert difference(single, mirrored, "evaluate/") <= 2e-6
 

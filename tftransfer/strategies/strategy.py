@@ -2,12 +2,13 @@
 
 import abc
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tftransfer.additions import Additions
 from tftransfer.objective import Objective
 
-__all__ = ["BACKBONE", "HEAD", "Rates", "Strategy", "num_layers"]
+__all__ = ["BACKBONE", "HEAD", "Rates", "Strategy", "by_depth", "num_layers"]
 
 # (regular expression over a variable's path, learning-rate multiplier); the first match wins.
 Rates = list[tuple[str, float]]
@@ -25,6 +26,20 @@ def num_layers(model: Any) -> int:
     """
     found = (re.match(r"encoder/layer_(\d+)/", variable.path) for variable in model.weights)
     return max((int(match[1]) + 1 for match in found if match), default=0)
+
+
+def by_depth(model: Any, rate: Callable[[int], float]) -> Rates:
+    """Returns the table whose rates follow from the distance from the head.
+
+    Args:
+        model: keras.Model.
+        rate: callable. From the distance to the rate: 0 for head and pooler, 1 for the top layer, and so on down to the
+            embeddings, with which what all layers share is.
+    """
+    layers = num_layers(model)
+    rows = [(rf"^encoder/layer_{n}/", rate(layers - n)) for n in reversed(range(layers))]
+    above = (rf"{HEAD}|^pooler/|^encoder/final_norm/", rate(0))
+    return [above, *rows, (r"", rate(layers + 1))]
 
 
 class Strategy(abc.ABC):

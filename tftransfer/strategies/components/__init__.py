@@ -1,0 +1,1 @@
+"""Keras's pieces that strategies are made of."""
