@@ -49,8 +49,9 @@ def fit(
         dry_run: bool. Build everything, train for one step, and write nothing. Defaults to False.
 
     Returns:
-        A JSON-able summary: `run`, `best_epoch`, `metrics` by split, `train_seconds`, and where the exports are:
-        `export` for the SavedModel, `huggingface`.
+        A JSON-able summary: `run`, `best_epoch`, `metrics` by split, `train_seconds`, how many `parameters` there are
+        and how many of them are trained (`trained_parameters`), and where the exports are: `export` for the SavedModel,
+        `huggingface`.
 
     Raises:
         TFTransferError: see the classes of `tftransfer.errors`; nothing is left behind that is not whole.
@@ -82,6 +83,7 @@ def fit(
             _write_task(directory, model.task)
         metrics = _judge(directory, model, splits.examples, encoded, trained)
         summary = {"run": str(run), "best_epoch": trained.best_epoch, "metrics": metrics, "train_seconds": seconds}
+        summary |= {"trained_parameters": trained.trained_parameters, "parameters": trained.parameters}
         for format in experiment.export.formats if experiment.export.enabled else ():
             key = "export" if format == "savedmodel" else format
             summary[key] = str(_export(directory, model, splits.examples, format))

@@ -40,6 +40,16 @@ class Trained:
     best_epoch: int
     rates: list[RateRow]
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model's variables hold."""
+        return sum(row.parameters for row in self.rates)
+
+    @property
+    def trained_parameters(self) -> int:
+        """How many of them are not frozen."""
+        return sum(row.parameters for row in self.rates if row.rate > 0)
+
 
 def fine_tune(
     model: Any,
