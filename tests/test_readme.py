@@ -42,6 +42,13 @@ def test_python_blocks_of_the_readme(number: int, tmp_path: Path) -> None:
 
 CHECKS = [
     "assert registry.strategies.build('bitfit_example').rates(None)[-1] == ('', 0.0)",
+    """from tftransfer.backbones.backbone import Backbone
+from tftransfer.backbones.families.bert import Bert
+strategy = registry.strategies.build('gains_example')
+config = Bert().config({'hidden_size': 8, 'num_hidden_layers': 1, 'num_attention_heads': 2, 'intermediate_size': 8})
+backbone = Backbone.assemble(config, additions=strategy.additions())
+added = [v.path for v in backbone.weights if v.path.endswith('gain')]
+assert added == [f'encoder/layer_0/{block}_gain/gain' for block in ('attention', 'feed_forward')]""",
     """from tftransfer.backbones.families.roberta import Roberta
 example, real = registry.backbones.get('roberta_example')(), Roberta()
 assert example.config({}) == real.config({})

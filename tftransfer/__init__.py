@@ -19,7 +19,7 @@ _HOMES = {
     "load_pretrained": "tftransfer.pretrained_model",
     "read": "tftransfer.data.read",
 }
-_MODULES = ("errors", "strategies", "tasks")
+_MODULES = ("errors", "regularizers", "strategies", "tasks")
 
 __all__ = [
     "Backbone",
@@ -32,12 +32,13 @@ __all__ = [
     "load",
     "load_pretrained",
     "read",
+    "regularizers",
     "strategies",
     "tasks",
 ]
 
 if TYPE_CHECKING:
-    from tftransfer import errors, strategies, tasks
+    from tftransfer import errors, regularizers, strategies, tasks
     from tftransfer.backbones.backbone import Backbone
     from tftransfer.data.examples import Examples
     from tftransfer.data.read import read
