@@ -36,13 +36,6 @@ OTHERS: dict[str, dict[str, Any]] = {
     "masks": {"rows": 13, "task": {"name": "masked_lm"}},
     "several": {"rows": 13, "task": {"name": "multi_label_classification"}},
     "numbers": {"rows": 13, "task": {"name": "regression"}},
-    # What a regularizer draws or adds up is of the whole batch; 57 rows leave an empty replica. Without dropout R-Drop
-    # needs passes that differ.
-    "r_drop": {"rows": 57, "regularizers": ["alternating", "r_drop"], "task": CASES["weighted"]["task"]},
-    "r_drop of tags": {"rows": 13, "regularizers": ["alternating", "r_drop"], "task": {"name": "token_classification"}},
-    "adversarial": {"rows": 57, "regularizers": ["adversarial"]},
-    "mixout": {"rows": 13, "regularizers": ["mixout"]},
-    "ema": {"rows": 13, "regularizers": ["reinitialize", "ema"]},
 }
 # The row of the last place in step 2: it is the second replica's.
 POISONED = int(BatchPlan(16, 8, seed=4).rows(0, 1)[-1])
@@ -57,6 +50,13 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 }
 REGULARIZERS: dict[str, dict[str, Any]] = {
     f"regularizer {name}": {"rows": 13, "regularizers": [{"name": name}]} for name in registry.regularizers.names()
+}
+# What they add up is of the whole batch, weighed as the loss is. Without dropout R-Drop needs passes that differ.
+R_DROP = [{"name": "alternating"}, {"name": "r_drop"}]
+REGULARIZERS |= {
+    "regularizer of weighted rows": {"rows": 57, "regularizers": R_DROP, "task": CASES["weighted"]["task"]},
+    "regularizer of tags": {"rows": 13, "regularizers": R_DROP, "task": {"name": "token_classification"}},
+    "regularizer of an empty part": {"rows": 57, "regularizers": [{"name": "adversarial"}]},
 }
 SLOW = OTHERS | STRATEGIES | REGULARIZERS
 EVERY = [*CASES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
@@ -98,12 +98,18 @@ def runs(run_all: Callable[[dict[str, Any]], Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def other_runs(run_all: Callable[[dict[str, Any]], Path]) -> Path:
-    return run_all(SLOW)
+    return run_all(OTHERS | STRATEGIES)
+
+
+@pytest.fixture(scope="module")
+def regularized_runs(run_all: Callable[[dict[str, Any]], Path]) -> Path:
+    return run_all(REGULARIZERS)
 
 
 @pytest.fixture
 def results(request: pytest.FixtureRequest, name: str) -> Path:
-    return request.getfixturevalue("runs" if name in CASES else "other_runs")
+    fixture = "runs" if name in CASES else "regularized_runs" if name in REGULARIZERS else "other_runs"
+    return request.getfixturevalue(fixture)
 
 
 def both(runs: Path, name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

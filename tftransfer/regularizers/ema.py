@@ -16,8 +16,8 @@ class Ema(Regularizer):
     """Validates, keeps and exports the moving average of the weights over the steps, not the weights of the last step.
 
     Training itself goes on with the weights as they are. The average begins with the weights after the first step;
-    after each further one it is `momentum` times itself plus `1 - momentum` times the weights. These are
-    Keras's `use_ema` and `SwapEMAWeights`. It takes the memory of another copy of what is trained.
+    after each further one it is `momentum` times itself plus `1 - momentum` times the weights, by Keras's
+    `use_ema`. It takes the memory of another copy of what is trained.
 
     Reference: Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
 
@@ -40,6 +40,6 @@ class Ema(Regularizer):
         return {"use_ema": True, "ema_momentum": self.momentum}
 
     def callbacks(self, model: Any) -> list[Any]:
-        import keras
+        from tftransfer.regularizers.components.averaged_weights import AveragedWeights
 
-        return [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
+        return [AveragedWeights()]
