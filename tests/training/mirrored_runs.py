@@ -6,10 +6,12 @@ Each case is trained mirrored and, unless it is poisoned, on one device before; 
 `NAME-mirrored.npz`.
 """
 
+import collections
 import dataclasses
 import itertools
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,12 @@ class Alternating(Regularizer):
 
     def objective(self, model: Any, objective: Objective) -> Objective:
         (table,) = [variable for variable in model.weights if "word_embeddings" in variable.path]
-        passes = itertools.count()
+        passes: dict[int, Any] = collections.defaultdict(
+            itertools.count
+        )  # of each replica, which is traced by a thread
 
         def alternating(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
-            longer = tf.convert_to_tensor(table) * (1.0 + 0.5 * (next(passes) % 2))
+            longer = tf.convert_to_tensor(table) * (1.0 + 0.5 * (next(passes[threading.get_ident()]) % 2))
             return with_values(model, [(table, longer)], objective)(x, y, sample_weight)
 
         return alternating

@@ -22,8 +22,8 @@ class Mixout(Regularizer):
 
     What a weight has moved is divided by `1 - p`, so that its mean over the steps is itself. Others are drawn in each
     step; answers are given with the weights as they are. It holds for the kernels of the encoder and the pooler that
-    came from the checkpoint and that the strategy trains, as in the paper, whose head, embeddings, biases and
-    normalisations go without. A copy of these kernels is kept while training.
+    came from the checkpoint and that the strategy trains; head, embeddings, biases and normalisations go without. It
+    takes the memory of a copy of these kernels.
 
     Reference: Lee et al., "Mixout: effective regularization to finetune large-scale pretrained language models", 2020.
 

@@ -21,7 +21,7 @@ class RDrop(Regularizer):
     without dropout.
 
     Reference: Liang et al., "R-Drop: regularized dropout for neural networks", 2021. As in its code, the loss is the
-    mean of both passes; the paper's formula has their sum, so its `alpha` is half as strong.
+    mean of both passes; the paper's formula has their sum, beside which the same `alpha` weighs half as much.
 
     Args:
         alpha: float >= 0. Weight of the divergence; the paper tries 0.1, 0.5 and 1.0 to fine-tune encoders, and 5 with

@@ -24,7 +24,7 @@ class Reinitialize(Regularizer):
     Reference: Zhang et al., "Revisiting few-sample BERT fine-tuning", 2021.
 
     Args:
-        layers: int >= 0. How many layers begin anew; the paper finds 1 to 6 of 24 best, by the task. Defaults to 1.
+        layers: int >= 0. How many layers begin anew; the paper tries 1 to 6 of 24. Defaults to 1.
         pooler: bool. Whether the pooler, if the model has one, begins anew too. Defaults to True.
 
     Example:
