@@ -6,8 +6,12 @@ Each case is trained mirrored and, unless it is poisoned, on one device before; 
 `NAME-mirrored.npz`.
 """
 
+import collections
+import dataclasses
+import itertools
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +28,29 @@ import keras  # noqa: E402
 import tftransfer  # noqa: E402
 from tftransfer import config, registry  # noqa: E402
 from tftransfer.errors import TrainingError  # noqa: E402
+from tftransfer.objective import Objective  # noqa: E402
+from tftransfer.regularizers import Regularizer  # noqa: E402
+from tftransfer.regularizers.components.other_values import with_values  # noqa: E402
 from tftransfer.training.distribution import distribution  # noqa: E402
 from tftransfer.training.fine_tune import fit_encoded  # noqa: E402
+
+
+@registry.regularizers.register("alternating")
+@dataclasses.dataclass(frozen=True)
+class Alternating(Regularizer):
+    """Lets every other pass of a step see longer word vectors: R-Drop has something to do without dropout."""
+
+    def objective(self, model: Any, objective: Objective) -> Objective:
+        (table,) = [variable for variable in model.weights if "word_embeddings" in variable.path]
+        passes: dict[int, Any] = collections.defaultdict(
+            itertools.count
+        )  # of each replica, which is traced by a thread
+
+        def alternating(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+            longer = tf.convert_to_tensor(table) * (1.0 + 0.5 * (next(passes[threading.get_ident()]) % 2))
+            return with_values(model, [(table, longer)], objective)(x, y, sample_weight)
+
+        return alternating
 
 
 class Recorder(keras.callbacks.Callback):

@@ -51,6 +51,13 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 REGULARIZERS: dict[str, dict[str, Any]] = {
     f"regularizer {name}": {"rows": 13, "regularizers": [{"name": name}]} for name in registry.regularizers.names()
 }
+# What they add up is of the whole batch, weighed as the loss is. Without dropout R-Drop needs passes that differ.
+R_DROP = [{"name": "alternating"}, {"name": "r_drop"}]
+REGULARIZERS |= {
+    "regularizer of weighted rows": {"rows": 57, "regularizers": R_DROP, "task": CASES["weighted"]["task"]},
+    "regularizer of tags": {"rows": 13, "regularizers": R_DROP, "task": {"name": "token_classification"}},
+    "regularizer of an empty part": {"rows": 57, "regularizers": [{"name": "adversarial"}]},
+}
 SLOW = OTHERS | STRATEGIES | REGULARIZERS
 EVERY = [*CASES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
@@ -91,12 +98,18 @@ def runs(run_all: Callable[[dict[str, Any]], Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def other_runs(run_all: Callable[[dict[str, Any]], Path]) -> Path:
-    return run_all(SLOW)
+    return run_all(OTHERS | STRATEGIES)
+
+
+@pytest.fixture(scope="module")
+def regularized_runs(run_all: Callable[[dict[str, Any]], Path]) -> Path:
+    return run_all(REGULARIZERS)
 
 
 @pytest.fixture
 def results(request: pytest.FixtureRequest, name: str) -> Path:
-    return request.getfixturevalue("runs" if name in CASES else "other_runs")
+    fixture = "runs" if name in CASES else "regularized_runs" if name in REGULARIZERS else "other_runs"
+    return request.getfixturevalue(fixture)
 
 
 def both(runs: Path, name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -7,14 +7,21 @@ import click
 
 from tftransfer.cli.output import as_json, echo_json
 
-_KINDS = {"backbones": "backbones", "tasks": "tasks", "strategies": "strategies", "formats": "sources"}
+# What a kind is called here -> its registry.
+_KINDS = {
+    "backbones": "backbones",
+    "tasks": "tasks",
+    "strategies": "strategies",
+    "regularizers": "regularizers",
+    "formats": "sources",
+}
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice([*_KINDS]), required=False)
 @as_json
 def list_entries(kind: str | None, as_json: bool) -> None:
-    """Print what there is to choose from: backbones, tasks, strategies, formats.
+    """Print what there is to choose from: backbones, tasks, strategies, regularizers, formats.
 
     `tftransfer list backbones` also says what each family can do, and names well-known checkpoints.
     """

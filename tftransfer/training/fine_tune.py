@@ -159,7 +159,7 @@ def compile_model(
             f"jit_compile: expected layers that XLA can compile; '{', '.join(stubborn)}' has shapes that depend on the "
             "texts, such as a Longformer's number of global tokens. Set jit_compile to false."
         )
-    for regularizer in regularizers:
+    for regularizer in regularizers if total_steps else ():
         regularizer.prepare(model)
     table = strategy.rates(model)
     rows = apply_rates([v for v in model.weights if v.path not in model.fixed_paths], table)
