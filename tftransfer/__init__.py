@@ -18,7 +18,7 @@ _HOMES = {
     "load": "tftransfer.experiment",
     "load_adapter": "tftransfer.export.peft",
     "load_pretrained": "tftransfer.pretrained_model",
-    "merge": "tftransfer.merge",
+    "merge": "tftransfer.merging",
     "read": "tftransfer.data.read",
     "save_adapter": "tftransfer.export.peft",
 }
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from tftransfer.export.huggingface import export_huggingface
     from tftransfer.export.peft import load_adapter, save_adapter
     from tftransfer.export.savedmodel import export
-    from tftransfer.merge import merge
+    from tftransfer.merging import merge
     from tftransfer.model import build
     from tftransfer.pretrained_model import load_pretrained
     from tftransfer.training.fine_tune import fine_tune

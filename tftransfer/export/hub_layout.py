@@ -8,7 +8,7 @@ import numpy as np
 
 from tftransfer.backbones.family import ARCHITECTURES, Family
 from tftransfer.errors import ConfigError, ExportError
-from tftransfer.merge import merged_values
+from tftransfer.merging import merged_values
 from tftransfer.pretrained_head import family_head
 from tftransfer.tasks.components.heads import ClassificationHead, SentenceVector
 from tftransfer.tasks.task import HeadHints, Hidden

@@ -75,8 +75,8 @@ def adapter_of(model: Any) -> Adapter:
         model: TransferModel. Built with `LoRA`.
 
     Raises:
-        ExportError: if the model has no low-rank updates, a head of the user's own, or updates of layers that the
-            checkpoint's family keeps in one tensor with others.
+        ExportError: if the model has no low-rank updates, a head of the user's own or of masked words, or updates of
+            layers that the checkpoint's family keeps in one tensor with others.
     """
     strategy = model.strategy
     if not isinstance(strategy, LoRA):
@@ -85,6 +85,17 @@ def adapter_of(model: Any) -> Adapter:
             f"built with {strategy!r}."
         )
     layout, table = layout_of(model), strategy.rates(model)
+    family = model.checkpoint.family
+    if not family.modules_as_tensors:
+        raise ExportError(
+            f"Expected a family whose tensors are named as its modules in transformers are, by which PEFT finds them; "
+            f"{family.architecture}'s are not. Export the merged model instead: --format huggingface."
+        )
+    if layout.kind == "masked_lm":
+        raise ExportError(
+            "Expected a head that PEFT can keep apart from the checkpoint; that of masked words shares the embeddings. "
+            "Export the merged model instead: tftransfer.export_huggingface, or --format huggingface."
+        )
     trained = [v for v in model.weights if next(rate for pattern, rate in table if re.search(pattern, v.path)) > 0]
     updated = {v.path.removesuffix("/lora_a/kernel") for v in trained if v.path.endswith("/lora_a/kernel")}
     return Adapter(strategy, layout, [_entry(model, layout, updated, variable) for variable in trained])
