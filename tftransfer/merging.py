@@ -38,7 +38,8 @@ def merge(model: Any) -> Any:
     for variable in merged.weights:
         variable.assign(values[variable.path])
     for name in ("task", "tokenizer", "checkpoint", "max_length", "fixed_paths", "custom_head"):
-        setattr(merged, name, getattr(model, name))
+        if hasattr(model, name):  # a model of a .keras file knows no task
+            setattr(merged, name, getattr(model, name))
     if model.load_report is not None:
         fresh = tuple(path for path in model.load_report.fresh if path in values)
         merged.load_report = dataclasses.replace(model.load_report, fresh=fresh)
@@ -54,11 +55,11 @@ def merged_values(model: Any) -> dict[str, np.ndarray]:
     Raises:
         ConfigError: if what was added cannot be taken in.
     """
-    additions = model.strategy.additions()
+    additions = model.get_layer("encoder").additions
     if additions != Additions() and not additions.mergeable:
         raise ConfigError(
-            f"Expected additions that the backbone's own variables can take in, such as those of LoRA; those of "
-            f"{type(model.strategy).__name__} are layers of their own."
+            f"Expected additions that the backbone's own variables can take in, such as those of LoRA; "
+            f"{type(additions).__name__} are layers of their own."
         )
     return additions.merged({variable.path: np.asarray(variable) for variable in model.weights})
 

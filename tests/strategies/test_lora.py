@@ -12,11 +12,14 @@ import tiny
 
 import tftransfer
 from tftransfer import Examples, registry
+from tftransfer.config import Training
 from tftransfer.errors import ConfigError, ExportError
 from tftransfer.export import hub_tokenizer
 from tftransfer.export.hub_layout import layout_of
 from tftransfer.strategies import LoRA
-from tftransfer.strategies.components.low_rank import LowRankDense
+from tftransfer.strategies.components.low_rank import LowRankDense, LowRankUpdates
+from tftransfer.training.fine_tune import compile_model
+from tftransfer.training.rates import apply_rates
 
 TEXTS = ["a good lamp", "bad", "a b c d"]
 FAMILIES = registry.backbones.names()
@@ -62,16 +65,13 @@ def test_a_layer_computes_what_the_papers_say(options: dict[str, Any]) -> None:
     np.testing.assert_allclose(layer(x), x @ kernel + numbers["bias"], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"dora": True, "targets": ".*"}], ids=["lora", "dora"])
-@pytest.mark.parametrize("name", FAMILIES)
-def test_it_begins_as_the_checkpoint_and_merges_in_every_family(
-    name: str, options: dict[str, Any], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("name", "dora"), [*((name, True) for name in FAMILIES), ("bert", False), ("albert", False)])
+def test_it_begins_as_the_checkpoint_and_merges_in_every_family(name: str, dora: bool, tmp_path: Path) -> None:
     tiny.write_checkpoint(tmp_path, name)
     keras.utils.set_random_seed(0)
     plain = build(tmp_path)
     keras.utils.set_random_seed(0)
-    model = build(tmp_path, LoRA(rank=3, **options))
+    model = build(tmp_path, LoRA(rank=3, dora=dora, targets=".*" if dora else "query|value"))
     for variable in model.weights:
         if variable.path.startswith("head/"):
             variable.assign(next(v for v in plain.weights if v.path == variable.path))
@@ -82,6 +82,14 @@ def test_it_begins_as_the_checkpoint_and_merges_in_every_family(
     np.testing.assert_allclose(logits(merged), logits(model), rtol=0, atol=1e-5)
     assert [v.path for v in merged.weights] == [v.path for v in plain.weights]
     assert set(merged.load_report.fresh) == set(plain.load_report.fresh)
+
+
+def test_a_model_of_a_keras_file_is_merged_too(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    model = move(build(tiny_checkpoint, LoRA()))
+    model.save(tmp_path / "model.keras")
+    merged = tftransfer.merge(keras.models.load_model(tmp_path / "model.keras"))
+    inputs = {name: np.ones((2, 5), "int32") for name in model.input}
+    np.testing.assert_allclose(merged(inputs), model(inputs), rtol=0, atol=1e-5)
 
 
 def test_a_head_of_the_users_own_is_merged_too(tiny_checkpoint: Path) -> None:
@@ -95,12 +103,8 @@ def test_a_head_of_the_users_own_is_merged_too(tiny_checkpoint: Path) -> None:
     assert merged.fixed_paths == model.fixed_paths
     assert len(merged.fixed_paths) == 2
     assert isinstance(merged.strategy, tftransfer.strategies.Full)
-    # It is a model like any other.
-    rows = Examples({"text": TEXTS, "label": ["no", "yes", "so so"]}, "<tests>", np.arange(3))
-    trained = tftransfer.fine_tune(merged, rows, epochs=1, show_progress=False)
-    assert np.isfinite(trained.history["loss"]).all()
     with pytest.raises(ConfigError, match=r"strategy: expected a model that was built for it.*LoRA\(rank=8"):
-        tftransfer.fine_tune(merged, rows, strategy=LoRA(), show_progress=False)
+        compile_model(merged, LoRA(), Training(), 1)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +141,7 @@ def test_targets_are_whole_names(make_checkpoint: Callable[..., Path], targets: 
 def test_biases(tiny_checkpoint: Path, biases: Any, targets: str, expected: int) -> None:
     strategy = LoRA(rank=2, biases=biases, targets=targets)
     model = build(tiny_checkpoint, strategy)
-    rows = Examples({"text": TEXTS, "label": ["no", "yes", "so so"]}, "<tests>", np.arange(3))
-    tftransfer.fine_tune(model, rows, epochs=1, show_progress=False)
+    apply_rates(model.weights, strategy.rates(model))
     moving = {variable.path for variable in model.trainable_variables}
     rest = [path for path in moving if "/lora_" not in path and not path.startswith("head/")]
     assert {path.rpartition("/")[2] for path in rest} <= {"bias", "beta"}
@@ -197,8 +200,8 @@ def test_hugging_face_gets_the_merged_model(
 
 def test_what_cannot_be_merged_is_said(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = build(tiny_checkpoint, LoRA())
-    monkeypatch.setattr(type(model.strategy.additions()), "mergeable", False)
-    with pytest.raises(ConfigError, match="those of LoRA are layers of their own"):
+    monkeypatch.setattr(LowRankUpdates, "mergeable", False)
+    with pytest.raises(ConfigError, match="LowRankUpdates are layers of their own"):
         tftransfer.merge(model)
     with pytest.raises(ExportError, match="No class of transformers has a place for them. What can be exported is"):
         layout_of(model)
