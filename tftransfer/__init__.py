@@ -16,8 +16,11 @@ _HOMES = {
     "export_huggingface": "tftransfer.export.huggingface",
     "fine_tune": "tftransfer.training.fine_tune",
     "load": "tftransfer.experiment",
+    "load_adapter": "tftransfer.export.peft",
     "load_pretrained": "tftransfer.pretrained_model",
+    "merge": "tftransfer.merging",
     "read": "tftransfer.data.read",
+    "save_adapter": "tftransfer.export.peft",
 }
 _MODULES = ("errors", "regularizers", "strategies", "tasks")
 
@@ -30,9 +33,12 @@ __all__ = [
     "export_huggingface",
     "fine_tune",
     "load",
+    "load_adapter",
     "load_pretrained",
+    "merge",
     "read",
     "regularizers",
+    "save_adapter",
     "strategies",
     "tasks",
 ]
@@ -44,7 +50,9 @@ if TYPE_CHECKING:
     from tftransfer.data.read import read
     from tftransfer.experiment import load
     from tftransfer.export.huggingface import export_huggingface
+    from tftransfer.export.peft import load_adapter, save_adapter
     from tftransfer.export.savedmodel import export
+    from tftransfer.merging import merge
     from tftransfer.model import build
     from tftransfer.pretrained_model import load_pretrained
     from tftransfer.training.fine_tune import fine_tune

@@ -150,11 +150,12 @@ class Export(Section):
 
     Args:
         enabled: bool. Whether `fit` ends with an export. Defaults to True.
-        formats: list of "savedmodel" (for TF Serving) and "huggingface" (for PyTorch). Defaults to ["savedmodel"].
+        formats: list of "savedmodel" (for TF Serving), "huggingface" (for PyTorch) and "peft" (what LoRA trained,
+            alone). Defaults to ["savedmodel"].
     """
 
     enabled: bool = True
-    formats: list[Literal["savedmodel", "huggingface"]] = pydantic.Field(["savedmodel"], min_length=1)
+    formats: list[Literal["savedmodel", "huggingface", "peft"]] = pydantic.Field(["savedmodel"], min_length=1)
 
 
 class Experiment(Section):

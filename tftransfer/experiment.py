@@ -22,6 +22,8 @@ from tftransfer.evaluation import plots
 from tftransfer.evaluation.tables import table
 from tftransfer.export.hub_layout import layout_of
 from tftransfer.export.huggingface import export_huggingface
+from tftransfer.export.peft import export_peft
+from tftransfer.export.peft_names import adapter_of
 from tftransfer.export.savedmodel import export as export_model
 from tftransfer.model import TransferModel, build
 from tftransfer.run_directory import RunDirectory
@@ -51,7 +53,7 @@ def fit(
     Returns:
         A JSON-able summary: `run`, `best_epoch`, `metrics` by split, `train_seconds`, how many `parameters` there are
         and how many of them are trained (`trained_parameters`), and where the exports are: `export` for the SavedModel,
-        `huggingface`.
+        `huggingface`, `peft`.
 
     Raises:
         TFTransferError: see the classes of `tftransfer.errors`; nothing is left behind that is not whole.
@@ -171,7 +173,7 @@ def export(run: str | Path, format: str = "savedmodel") -> Path:
 
     Args:
         run: str or Path. The run directory.
-        format: "savedmodel" or "huggingface". Defaults to "savedmodel".
+        format: "savedmodel", "huggingface" or "peft". Defaults to "savedmodel".
     """
     directory = RunDirectory.open(run)
     experiment = config.load(directory.config)
@@ -206,6 +208,8 @@ def _check_exportable(experiment: config.Experiment, model: TransferModel) -> No
         )
     if "huggingface" in formats:
         layout_of(model)
+    if "peft" in formats:
+        adapter_of(model)
 
 
 def _describe_data(splits: Splits, encoded: dict[str, EncodedExamples]) -> None:
@@ -376,6 +380,8 @@ def _evaluation_split(data: config.Data, run: str | Path) -> Examples:
 
 
 def _export(directory: RunDirectory, model: TransferModel, examples: dict[str, Examples], format: str) -> Path:
+    if format == "peft":
+        return export_peft(model, directory.peft)
     part = examples.get("test") or examples.get("validation") or examples["train"]
     sample = part.take(np.arange(min(len(part), 200)))
     is_pair = model.task.is_pair(sample.columns)

@@ -1,6 +1,7 @@
 """Model assembly: a backbone, a task's head, a tokenizer - and the one training step."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -362,9 +363,11 @@ def _report(model: TransferModel, backbone: LoadReport | None) -> LoadReport | N
     if model.custom_head or backbone is None:
         paths = tuple(variable.path for variable in variables)
         return backbone and dataclasses.replace(backbone, fresh=paths, head="the head is newly initialised: your own")
-    # What no training moves, the task fills itself.
-    trained = [variable for variable in variables if variable.path not in model.fixed_paths]
+    pattern = model.strategy.additions().pattern
+    # What no training moves, the task fills itself; what a strategy adds, no checkpoint does.
+    more = tuple(variable.path for variable in variables if re.search(pattern, variable.path))
+    trained = [variable for variable in variables if variable.path not in {*more, *model.fixed_paths}]
     head = load_head(trained, model.checkpoint, model.task)
     used = {model.checkpoint.family.place(path, model.task.head_kind).name for path in head.loaded}
     left_out = tuple(name for name in backbone.left_out if name not in used)
-    return LoadReport((*backbone.loaded, *head.loaded), left_out, head.fresh, head.head)
+    return LoadReport((*backbone.loaded, *head.loaded), left_out, (*more, *head.fresh), head.head)

@@ -16,6 +16,7 @@ report/              per-class table, confusion matrix, worst mistakes, curves
 logs/                for TensorBoard
 export/<n>/          SavedModels for TF Serving
 huggingface/<n>/     the model in Hugging Face's format
+peft/<n>/            what LoRA trained, in PEFT's format
 """
 
 import contextlib
@@ -47,6 +48,7 @@ class RunDirectory:
         self.export = self.path / "export"
         self.huggingface = self.path / "huggingface"
         self.logs = self.path / "logs"
+        self.peft = self.path / "peft"
         self.quarantine = self.path / "quarantine.jsonl"
         self.report = self.path / "report"
         self.weights = self.path / "weights"

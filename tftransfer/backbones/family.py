@@ -110,6 +110,8 @@ class Family:
             `TransformerConfig.packed_length`. Defaults to True.
         idle_poolers: sequence of str. Kinds of heads whose classes keep a pooler that they have no use for, "" for the
             encoder alone. Defaults to ("",).
+        modules_as_tensors: bool. Whether the modules of transformers' class are named as the tensors of its files.
+            Defaults to True.
         tokenizer: str. The kind that its checkpoints usually have: "WordPiece", "byte-level BPE", "BPE" or "Unigram".
             Defaults to "not stated".
         context: int or None. Tokens that its checkpoints usually take. Defaults to None: as many as a `config.json`
@@ -135,6 +137,7 @@ class Family:
     checkpoints: ClassVar[Sequence[Known]] = ()
     packing: ClassVar[bool] = True
     idle_poolers: ClassVar[Sequence[str]] = ("",)
+    modules_as_tensors: ClassVar[bool] = True
     tokenizer: ClassVar[str] = "not stated"
     context: ClassVar[int | None] = None
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tftransfer.backbones.family import ARCHITECTURES, Family
-from tftransfer.errors import ExportError
+from tftransfer.errors import ConfigError, ExportError
+from tftransfer.merging import merged_values
 from tftransfer.pretrained_head import family_head
 from tftransfer.tasks.components.heads import ClassificationHead, SentenceVector
 from tftransfer.tasks.task import HeadHints, Hidden
@@ -75,12 +76,18 @@ class Layout:
         pooling: str. "mean" or "cls" where modules of sentence-transformers follow, or did so on the encoder that was
             trained on, else "". Defaults to "".
         modules: sequence of Dense and Normalize. Those behind the pooling, in their order. Defaults to ().
+        fresh_pooler: bool. Whether the class's pooler holds the hidden layer of the head. Defaults to False.
     """
 
     kind: str
     numbers: Sequence[Numbers]
     pooling: str = ""
     modules: Sequence[Dense | Normalize] = ()
+    fresh_pooler: bool = False
+
+    def path(self, path: str) -> str:
+        """Returns the path by which the class knows a variable of the model."""
+        return path.replace("head/hidden/", "pooler/dense/") if self.fresh_pooler else path
 
     @property
     def gives_vectors(self) -> bool:
@@ -117,7 +124,14 @@ def layout_of(model: Any) -> Layout:
 
 
 def _numbers(model: Any) -> list[Numbers]:
-    return [Numbers(variable.path, np.asarray(variable)) for variable in model.weights]
+    """Returns what the model's variables hold, without what a strategy has added and they can take in."""
+    try:
+        return [Numbers(path, value) for path, value in merged_values(model).items()]
+    except ConfigError as error:
+        raise ExportError(
+            f"{error} No class of transformers has a place for them. What can be exported is the whole model as a "
+            "SavedModel: tftransfer.export(model, directory)."
+        ) from None
 
 
 def _has_place(model: Any, path: str, kind: str) -> bool:
@@ -147,8 +161,8 @@ def _of_class(model: Any) -> Layout | None:
         return Layout(kind, numbers, (model.checkpoint.pooling or "") if going_on else "")
     fresh_pooler = ("cls", Hidden("tanh"), theirs.tied)
     if (theirs.pooling, theirs.hidden) == ("pooler", None) and _shape(head, theirs) == fresh_pooler:
-        paths = [numbers.path.replace("head/hidden/", "pooler/dense/") for numbers in numbers]
-        return Layout(kind, [Numbers(path, part.value) for path, part in zip(paths, numbers, strict=True)])
+        layout = Layout(kind, numbers, fresh_pooler=True)
+        return dataclasses.replace(layout, numbers=[Numbers(layout.path(part.path), part.value) for part in numbers])
     return None
 
 

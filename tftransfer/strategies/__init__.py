@@ -6,6 +6,7 @@ from tftransfer.strategies.full import Full
 from tftransfer.strategies.gradual_unfreezing import GradualUnfreezing
 from tftransfer.strategies.layer_norm import LayerNorm
 from tftransfer.strategies.layerwise_decay import LayerwiseDecay
+from tftransfer.strategies.lora import LoRA
 from tftransfer.strategies.rate_table import RateTable
 from tftransfer.strategies.strategy import Strategy
 
@@ -16,6 +17,7 @@ __all__ = [
     "GradualUnfreezing",
     "LayerNorm",
     "LayerwiseDecay",
+    "LoRA",
     "RateTable",
     "Strategy",
 ]

@@ -50,7 +50,8 @@ class NomicBert(Family):
         "rotary_emb_scale_base": (None,),
     }
     implied = {"head_dim": "head_size"}
-    # transformers writes these names, which are Nomic's own, though its modules have others.
+    # transformers writes these names, which are Nomic's own.
+    modules_as_tensors = False
     modules = (
         (r"embeddings/layer_norm", r"emb_ln"),
         (r"embeddings/(\w+)", r"embeddings.\1"),
