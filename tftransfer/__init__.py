@@ -15,6 +15,7 @@ _HOMES = {
     "export": "tftransfer.export.savedmodel",
     "export_huggingface": "tftransfer.export.huggingface",
     "fine_tune": "tftransfer.training.fine_tune",
+    "from_scratch": "tftransfer.scratch",
     "load": "tftransfer.experiment",
     "load_pretrained": "tftransfer.pretrained_model",
     "read": "tftransfer.data.read",
@@ -29,6 +30,7 @@ __all__ = [
     "export",
     "export_huggingface",
     "fine_tune",
+    "from_scratch",
     "load",
     "load_pretrained",
     "read",
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from tftransfer.export.savedmodel import export
     from tftransfer.model import build
     from tftransfer.pretrained_model import load_pretrained
+    from tftransfer.scratch import from_scratch
     from tftransfer.training.fine_tune import fine_tune
 
 

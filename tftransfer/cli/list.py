@@ -7,14 +7,20 @@ import click
 
 from tftransfer.cli.output import as_json, echo_json
 
-_KINDS = {"backbones": "backbones", "tasks": "tasks", "strategies": "strategies", "formats": "sources"}
+_KINDS = {
+    "backbones": "backbones",
+    "networks": "networks",
+    "tasks": "tasks",
+    "strategies": "strategies",
+    "formats": "sources",
+}
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice([*_KINDS]), required=False)
 @as_json
 def list_entries(kind: str | None, as_json: bool) -> None:
-    """Print what there is to choose from: backbones, tasks, strategies, formats.
+    """Print what there is to choose from: backbones, networks to train from scratch, tasks, strategies, formats.
 
     `tftransfer list backbones` also says what each family can do, and names well-known checkpoints.
     """
