@@ -309,12 +309,7 @@ def build(
     """
     if precision not in ("float32", "mixed_bfloat16"):  # float16 would need its loss scaled
         raise ConfigError(f"precision: expected float32 or mixed_bfloat16; received '{precision}'.")
-    if isinstance(checkpoint, str):
-        checkpoint = Checkpoint.find(checkpoint, revision)
-    if task.wants_pretrained and not checkpoint.is_pretrained:
-        raise ConfigError(
-            f"{task.name}: expected a pretrained checkpoint; '{checkpoint.name}' is trained from scratch."
-        )
+    checkpoint = _opened(checkpoint, revision, task)
     if not task.is_resolved:
         task = task.adopt(labels_of(checkpoint, task.head_kind))
     strategy = strategy or Full()
@@ -329,6 +324,18 @@ def build(
         model.load_report = _report(model, backbone.load_report)
         task.initialize(model)
     return model
+
+
+def _opened(checkpoint: str | Checkpoint, revision: str | None, task: Task) -> Checkpoint:
+    """Returns the checkpoint, one that the task can do with."""
+    if isinstance(checkpoint, str):
+        checkpoint = Checkpoint.find(checkpoint, revision)
+    if task.wants_pretrained and not checkpoint.is_pretrained:
+        raise ConfigError(
+            f"{task.name}: expected a pretrained checkpoint, for it makes no sense on random weights; received the "
+            f"network '{checkpoint.name}', which is trained from scratch."
+        )
+    return checkpoint
 
 
 def _with_head(

@@ -108,8 +108,8 @@ def layout_of(model: Any) -> Layout:
         raise ExportError(f"Expected the task's head; this model has a head of your own Keras layers. {_INSTEAD}")
     if not model.checkpoint.is_pretrained:
         raise ExportError(
-            f"Expected a model of Hugging Face's transformers; '{model.checkpoint.name}' is trained from scratch, and has "
-            "no class there. Export it as a SavedModel: tftransfer.export(model, directory), or formats: [savedmodel]."
+            f"Expected a model of Hugging Face's transformers; '{model.checkpoint.name}' is trained from scratch and "
+            "has no class there. Export it as a SavedModel: tftransfer.export(model, directory), or formats: [savedmodel]."
         )
     layout = _of_class(model) or _of_modules(model)
     unknown = [numbers.path for numbers in layout.numbers if not _has_place(model, numbers.path, layout.kind)]
