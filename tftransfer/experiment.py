@@ -25,7 +25,7 @@ from tftransfer.export.huggingface import export_huggingface
 from tftransfer.export.savedmodel import export as export_model
 from tftransfer.model import TransferModel, build
 from tftransfer.run_directory import RunDirectory
-from tftransfer.scratch import from_scratch
+from tftransfer.scratch import checkpoint_of
 from tftransfer.splits import Splits, read_file, read_splits, sift_answers
 from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.twin import has_twin
@@ -65,7 +65,7 @@ def fit(
         check_answered(task, part)
     task = task.resolve(next(iter(splits.examples.values())).columns)
     sift_answers(task, splits, experiment.data.on_bad_rows)
-    checkpoint = _checkpoint(experiment, splits)
+    checkpoint = checkpoint_of(experiment, splits.examples.get("train"))
     with distribution(experiment.distribution.name, experiment.distribution.devices).scope():
         model = _build(experiment, checkpoint, task)
     note(f"{checkpoint.name}: {model.load_report}")
@@ -177,14 +177,6 @@ def export(run: str | Path, format: str = "savedmodel") -> Path:
     directory = RunDirectory.open(run)
     experiment = config.load(directory.config)
     return _export(directory, load(run), {"validation": _evaluation_split(experiment.data, run)}, format)
-
-
-def _checkpoint(experiment: config.Experiment, splits: Splits) -> Checkpoint:
-    """Returns the pretrained checkpoint, or a network with the words of the training data."""
-    if experiment.backbone is None:
-        return Checkpoint.find(experiment.model.checkpoint or "", experiment.model.revision)
-    name, options = _named(experiment.backbone)
-    return from_scratch(name, splits.examples["train"], **options)
 
 
 def _task(block: dict[str, Any]) -> Task:

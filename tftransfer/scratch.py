@@ -8,12 +8,12 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from tftransfer import registry
+from tftransfer import config, registry
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.data.examples import Examples
 from tftransfer.tokenizers.word_level import word_level
 
-__all__ = ["from_scratch"]
+__all__ = ["checkpoint_of", "from_scratch"]
 
 _TEXTS = ("text", "text_pair", "text_negative")
 
@@ -50,3 +50,11 @@ def from_scratch(name: str, train: Examples, **options: Any) -> Checkpoint:
     checkpoint = Checkpoint.of_network(dataclasses.replace(network, vocab_size=tokenizer.vocab_size), directory)
     weakref.finalize(checkpoint, shutil.rmtree, directory, ignore_errors=True)
     return checkpoint
+
+
+def checkpoint_of(experiment: config.Experiment, train: Examples | None) -> Checkpoint:
+    """Returns what an experiment starts from: a pretrained checkpoint, or a network with its training data's words."""
+    if experiment.backbone is None or train is None:
+        return Checkpoint.find(experiment.model.checkpoint or "", experiment.model.revision)
+    options = dict(experiment.backbone)
+    return from_scratch(options.pop("name"), train, **options)

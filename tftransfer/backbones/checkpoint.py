@@ -247,15 +247,17 @@ class Checkpoint:
 
     @functools.cached_property
     def pooling(self) -> str | None:
-        """How sentence-transformers pools this model's states, "mean" or "cls"; None if the files do not say."""
+        """How sentence-transformers pools this model's states, "mean", "max" or "cls"; None if the files do not say."""
         path = self.directory / _POOLING
         if not path.is_file():
             return None
         modes = _read_json(path)
-        names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+        names = {"mean_tokens": "mean", "max_tokens": "max", "cls_token": "cls"}
         # sentence-transformers 6 writes the mode's name, or a list of several, in place of the flags.
-        found = next((name for key, name in names.items() if modes.get(key)), modes.get("pooling_mode"))
-        return found if found in ("mean", "cls") else None
+        found = next(
+            (name for key, name in names.items() if modes.get(f"pooling_mode_{key}")), modes.get("pooling_mode")
+        )
+        return found if found in names.values() else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
