@@ -220,7 +220,7 @@ def test_the_last_layers_weights_stay_within_the_norm() -> None:
         copy = ClassificationHead.from_config(head.get_config())
         assert copy.max_norm == limit
     assert (norms[0] > 1).all()
-    assert norms[1] == pytest.approx([0.5] * 4, abs=1e-5)
+    assert (norms[1] <= 0.5 + 1e-6).all()
 
 
 def features(pooler: bool) -> dict[str, Any]:

@@ -72,7 +72,8 @@ class Backbone(keras.Model):
     @property
     def hidden_states(self) -> list[Any]:
         """The symbolic outputs of the embeddings and of every layer, `(batch, length, hidden)` each."""
-        return [self.get_layer("embeddings").output[0], *self.get_layer("encoder").output]
+        layers = keras.tree.flatten(self.get_layer("encoder").output)  # Keras gives a list of one as what is in it
+        return [self.get_layer("embeddings").output[0], *layers]
 
     @property
     def features(self) -> dict[str, Any]:
