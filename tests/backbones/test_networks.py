@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tftransfer import registry
+from tftransfer.additions import Additions
 from tftransfer.backbones.backbone import Backbone
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.description import describe
@@ -170,6 +171,15 @@ def test_its_description_is_a_checkpoint_without_weights(name: str, tmp_path: Pa
 def test_options_that_make_no_sense(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         network(name, **options)
+
+
+class Adapters(Additions):
+    """What a strategy adds to a Transformer."""
+
+
+def test_what_strategies_add_has_no_place() -> None:
+    with pytest.raises(ConfigError, match="strategy: expected one that adds nothing.*'bilstm'.*no places for Adapters"):
+        Backbone.assemble(network("bilstm"), pooler=False, additions=Adapters())
 
 
 def test_a_network_without_words_is_an_error() -> None:

@@ -182,6 +182,7 @@ class Backbone(keras.Model):
         """
         # === Layers ===
         if isinstance(config, Network):
+            _check_no_additions(additions, config)
             embeddings, encoder = config.embeddings(dtype), config.encoder(dtype)
         else:
             embeddings = layers.TransformerEmbeddings(config, dtype=dtype, name="embeddings")
@@ -208,3 +209,11 @@ class Backbone(keras.Model):
         # === Config ===
         backbone.config = config
         return backbone
+
+
+def _check_no_additions(additions: Additions | None, network: Network) -> None:
+    if type(additions or Additions()) is not Additions:
+        raise ConfigError(
+            f"strategy: expected one that adds nothing, such as full, for the network '{network.name}' is trained from "
+            f"scratch and has no places for {type(additions).__name__}."
+        )
