@@ -28,8 +28,8 @@ class Backbone(keras.Model):
 
     - `input_ids`: the tokens.
     - `attention_mask`: 0 is padding, n is the n-th sequence of the row. A token sees only its own number, so the usual
-      0/1 mask is the case of one sequence a row, and several texts can be packed into a row. Not so in a network that is
-      trained from scratch: its rows hold one sequence.
+      0/1 mask is the case of one sequence a row, and several texts can be packed into a row. A network from scratch
+      takes one sequence a row.
     - `token_type_ids`: the segment of each token.
     - `position_ids`, if asked for: the position of each token in its sequence, from 0 in every family (RoBERTa's rows
       begin further down in its table; that is added). Without it, the first sequence of a row counts from the row's
