@@ -1,5 +1,6 @@
 """The pages of docs/ keep up with the code."""
 
+import json
 import re
 from pathlib import Path
 
@@ -17,3 +18,15 @@ def test_every_family_has_its_row_of_figures_within_the_promise() -> None:
         for cell in row[1:5]:
             assert re.fullmatch(r"\d\.\de-\d\d", cell), row[0]
             assert float(cell) <= 1e-5, row[0]
+
+
+def test_every_network_and_its_options_have_their_row() -> None:
+    page = (DOCS / "networks.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)$", page, re.MULTILINE))
+    names = registry.networks.names()
+    assert [name for name in rows if name != "name"] == names
+    for name in names:
+        network, text = registry.networks.build(name), rows[name] + page.partition("All have")[2]
+        for option in registry.networks.options(name):
+            default = json.dumps(getattr(network, option))
+            assert f"`{option}: {default}`" in text, f"{name}: {option}: {default}"

@@ -15,6 +15,7 @@ _HOMES = {
     "export": "tftransfer.export.savedmodel",
     "export_huggingface": "tftransfer.export.huggingface",
     "fine_tune": "tftransfer.training.fine_tune",
+    "from_scratch": "tftransfer.scratch",
     "load": "tftransfer.experiment",
     "load_adapter": "tftransfer.export.peft",
     "load_pretrained": "tftransfer.pretrained_model",
@@ -32,6 +33,7 @@ __all__ = [
     "export",
     "export_huggingface",
     "fine_tune",
+    "from_scratch",
     "load",
     "load_adapter",
     "load_pretrained",
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from tftransfer.merging import merge
     from tftransfer.model import build
     from tftransfer.pretrained_model import load_pretrained
+    from tftransfer.scratch import from_scratch
     from tftransfer.training.fine_tune import fine_tune
 
 

@@ -45,16 +45,16 @@ class Section(pydantic.BaseModel):
 
 
 class Model(Section):
-    """Which pretrained model.
+    """Which pretrained model, or of one that is trained from scratch (`backbone`) how long its rows are.
 
     Args:
-        checkpoint: str. A directory, or a name on the Hugging Face Hub.
+        checkpoint: str. A directory, or a name on the Hugging Face Hub. Defaults to None: there is a `backbone`.
         revision: str. Commit, tag or branch on the Hub. Defaults to None: the pinned or newest commit.
         max_length: int. Longest text in tokens; longer ones are cut. Defaults to None: 128, or the checkpoint's own
             limit if that is less.
     """
 
-    checkpoint: str
+    checkpoint: str | None = None
     revision: str | None = None
     max_length: int | None = pydantic.Field(None, ge=3)
 
@@ -159,9 +159,21 @@ class Export(Section):
 
 
 class Experiment(Section):
-    """Everything that a run is made from; see `configs/quickstart.yaml`."""
+    """Everything that a run is made from; see `configs/quickstart.yaml`.
 
-    model: Model
+    Args:
+        model: Model. Which checkpoint, and how long its rows are.
+        backbone: dict. `name` and options of a network that is trained from scratch, in place of `model.checkpoint`,
+            as in `configs/kim_cnn_mr.yaml`. Defaults to None.
+        task, strategy: dict. `name` and options.
+        data: Data.
+        training: Training.
+        distribution: Distribution.
+        export: Export.
+    """
+
+    model: Model = Model()
+    backbone: Block | None = None
     task: Block
     data: Data
     strategy: Block = {"name": "full"}
@@ -255,6 +267,7 @@ def _apply(raw: dict[str, Any], override: str, origins: dict[_Path, str]) -> Non
 def _block_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
     problems = _named_problems(("task",), raw.get("task"), registry.tasks)
     problems += _named_problems(("strategy",), raw.get("strategy"), registry.strategies)
+    problems += _named_problems(("backbone",), raw.get("backbone"), registry.networks)
     regularizers = raw.get("regularizers")
     for n, block in enumerate(regularizers if isinstance(regularizers, list) else []):
         problems += _named_problems(("regularizers", n), block, registry.regularizers)
@@ -263,7 +276,7 @@ def _block_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
         block = data.get(split) if isinstance(data, dict) else None
         if isinstance(block, dict):
             problems += [(("data", split, *path), text) for path, text in _file_problems(split, block)]
-    return problems + _train_problems(raw) + _monitor_problems(raw)
+    return problems + _backbone_problems(raw) + _train_problems(raw) + _monitor_problems(raw)
 
 
 def _named_problems(path: _Path, block: Any, entries: registry.Registry) -> list[tuple[_Path, str]]:
@@ -281,6 +294,24 @@ def _task_class(raw: Mapping[str, Any]) -> Any:
     task = raw.get("task")
     name = task.get("name") if isinstance(task, dict) else None
     return registry.tasks.get(name) if name in registry.tasks.names() else None
+
+
+def _backbone_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
+    """Returns what is wrong with where the model comes from: a checkpoint, or nothing at all."""
+    model, task = raw.get("model"), _task_class(raw)
+    checkpoint = model.get("checkpoint") if isinstance(model, dict) else None
+    if raw.get("backbone") is None:
+        hint = "Or train a network from scratch, with a block backbone: {name: text_cnn}."
+        return [] if checkpoint is not None else [(("model", "checkpoint"), f"required, but missing. {hint}")]
+    if checkpoint is not None:
+        return [
+            (("backbone",), f"expected no model.checkpoint beside it; received '{checkpoint}'. Take one of both out.")
+        ]
+    if task is not None and task.wants_pretrained:
+        return [
+            (("task", "name"), f"expected a model.checkpoint: {task.name} makes no sense on a backbone from scratch.")
+        ]
+    return []
 
 
 def _train_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:

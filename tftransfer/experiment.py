@@ -27,6 +27,7 @@ from tftransfer.export.peft_names import adapter_of
 from tftransfer.export.savedmodel import export as export_model
 from tftransfer.model import TransferModel, build
 from tftransfer.run_directory import RunDirectory
+from tftransfer.scratch import checkpoint_of
 from tftransfer.splits import Splits, read_file, read_splits, sift_answers
 from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.twin import has_twin
@@ -66,7 +67,7 @@ def fit(
         check_answered(task, part)
     task = task.resolve(next(iter(splits.examples.values())).columns)
     sift_answers(task, splits, experiment.data.on_bad_rows)
-    checkpoint = Checkpoint.find(experiment.model.checkpoint, experiment.model.revision)
+    checkpoint = checkpoint_of(experiment, splits.examples.get("train"))
     with distribution(experiment.distribution.name, experiment.distribution.devices).scope():
         model = _build(experiment, checkpoint, task)
     note(f"{checkpoint.name}: {model.load_report}")

@@ -281,13 +281,14 @@ def build(
     precision: str = "float32",
     weights: bool = True,
 ) -> TransferModel:
-    """Returns a pretrained backbone with a head for a task.
+    """Returns a backbone, pretrained or to be trained from scratch, with a head for a task.
 
     A checkpoint's own head is loaded where it is one for the task, with the same labels; otherwise the head is newly
     initialised. `TransferModel.load_report` says which, and why.
 
     Args:
-        checkpoint: str or Checkpoint. A directory, a name on the Hugging Face Hub, or an opened checkpoint.
+        checkpoint: str or Checkpoint. A directory, a name on the Hugging Face Hub, or what
+            `tftransfer.from_scratch` returns.
         task: Task. What the model is for. If its labels are not known, they are those of the checkpoint's own head.
         strategy: Strategy. One that adds to the backbone, such as `strategies.LoRA()`, has to be named here; it is then
             the one that `fine_tune` follows. Defaults to None: nothing is added.
@@ -298,7 +299,7 @@ def build(
             `attention_mask` `(batch, length)`, `pooler_output` `(batch, hidden)` if there is one) to symbolic logits:
             any Keras layers. Defaults to None: the task's own head.
         precision: str. "float32" or "mixed_bfloat16". Defaults to "float32".
-        weights: bool. Whether to read the pretrained weights. Defaults to True.
+        weights: bool. Whether to read the pretrained weights, if there are any. Defaults to True.
 
     Returns:
         A `TransferModel`, a functional `keras.Model` that is not compiled yet.
@@ -314,8 +315,7 @@ def build(
     """
     if precision not in ("float32", "mixed_bfloat16"):  # float16 would need its loss scaled
         raise ConfigError(f"precision: expected float32 or mixed_bfloat16; received '{precision}'.")
-    if isinstance(checkpoint, str):
-        checkpoint = Checkpoint.find(checkpoint, revision)
+    checkpoint = _opened(checkpoint, revision, task)
     if not task.is_resolved:
         task = task.adopt(labels_of(checkpoint, task.head_kind))
     strategy = strategy or Full()
@@ -330,6 +330,18 @@ def build(
         model.load_report = _report(model, backbone.load_report)
         task.initialize(model)
     return model
+
+
+def _opened(checkpoint: str | Checkpoint, revision: str | None, task: Task) -> Checkpoint:
+    """Returns the checkpoint, one that the task can do with."""
+    if isinstance(checkpoint, str):
+        checkpoint = Checkpoint.find(checkpoint, revision)
+    if task.wants_pretrained and not checkpoint.is_pretrained:
+        raise ConfigError(
+            f"{task.name}: expected a pretrained checkpoint, for it makes no sense on random weights; received the "
+            f"network '{checkpoint.name}', which is trained from scratch."
+        )
+    return checkpoint
 
 
 def _with_head(

@@ -6,6 +6,7 @@ from typing import Any
 
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.family import ARCHITECTURES
+from tftransfer.backbones.network import Network
 from tftransfer.backbones.tensors import LoadReport, fill
 from tftransfer.tasks.task import HeadHints, Hidden, Task
 
@@ -16,8 +17,11 @@ def head_hints(checkpoint: Checkpoint, kind: str) -> HeadHints:
     """Returns what a checkpoint suggests to a head of that kind.
 
     It is the shape of the family's own head; but for a head over texts sentence-transformers' pooling comes first, for
-    such a checkpoint was trained with it.
+    such a checkpoint was trained with it. A network that is trained from scratch has hints of its own.
     """
+    if isinstance(checkpoint.config, Network):
+        network = checkpoint.config
+        return HeadHints(network.pooling, network.dropout, network.initializer_range, max_norm=network.max_norm)
     own = family_head(checkpoint, kind)
     if own is not None and (kind != "sequence_classification" or checkpoint.has_head(kind) or not checkpoint.pooling):
         return own
@@ -31,7 +35,7 @@ def head_hints(checkpoint: Checkpoint, kind: str) -> HeadHints:
 def family_head(checkpoint: Checkpoint, kind: str) -> HeadHints | None:
     """Returns the shape of the head that Hugging Face's class of that kind has; None if there is no such class."""
     config, head = checkpoint.config, checkpoint.family.head(kind, checkpoint.raw_config)
-    if head is None:
+    if head is None or isinstance(config, Network):
         return None
     hidden = head.activation and Hidden(
         config.activation if head.activation == "encoder" else head.activation,
@@ -83,6 +87,8 @@ def load_head(variables: Sequence[Any], checkpoint: Checkpoint, task: Task) -> L
 def _misfit(checkpoint: Checkpoint, task: Task) -> str:
     """Returns why a checkpoint's head is not the task's; "" if it is."""
     kind = task.head_kind
+    if not checkpoint.is_pretrained:
+        return "so is all of the network"
     if not kind or not is_for(checkpoint, kind):
         others = [other for other in checkpoint.family.heads if is_for(checkpoint, other)]
         return f"the checkpoint's is for {_words(others[0])}" if others else "the checkpoint has none for this task"

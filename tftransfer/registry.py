@@ -24,7 +24,18 @@ import pydantic
 
 from tftransfer.errors import ConfigError
 
-__all__ = ["Registry", "backbones", "describe", "regularizers", "reports", "sources", "strategies", "suggest", "tasks"]
+__all__ = [
+    "Registry",
+    "backbones",
+    "describe",
+    "networks",
+    "regularizers",
+    "reports",
+    "sources",
+    "strategies",
+    "suggest",
+    "tasks",
+]
 
 Entry = TypeVar("Entry", bound=type)
 
@@ -150,6 +161,7 @@ class Registry:
 
 
 backbones = Registry("backbone", "tftransfer.backbones.families")
+networks = Registry("backbone from scratch", "tftransfer.backbones.networks")
 regularizers = Registry("regularizer", "tftransfer.regularizers")
 reports = Registry("report", "tftransfer.evaluation")
 sources = Registry("data format", "tftransfer.data")

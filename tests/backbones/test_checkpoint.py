@@ -477,7 +477,9 @@ def test_a_description_keeps_what_an_export_needs(make_checkpoint: Make, tmp_pat
         ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
         ({"embedding_dimension": 32, "pooling_mode": "mean"}, "mean"),  # since sentence-transformers 6
         ({"embedding_dimension": 32, "pooling_mode": "cls"}, "cls"),
-        ({"embedding_dimension": 32, "pooling_mode": "max"}, None),
+        ({"embedding_dimension": 32, "pooling_mode": "max"}, "max"),
+        ({"pooling_mode_cls_token": False, "pooling_mode_max_tokens": True}, "max"),
+        ({"embedding_dimension": 32, "pooling_mode": "lasttoken"}, None),
         ({"embedding_dimension": 32, "pooling_mode": ["mean", "cls"]}, None),
     ],
 )

@@ -280,7 +280,12 @@ def by_modules(directory: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
         (mode,) = [key for key, chosen in modes.items() if chosen]
         real = batch["attention_mask"][..., None].float()
         means = (states * real).sum(1) / real.sum(1)
-        x = {"pooling_mode_mean_tokens": means, "pooling_mode_cls_token": states[:, 0]}[mode]
+        greatest = torch.where(real > 0, states, -torch.inf).amax(1)
+        x = {
+            "pooling_mode_mean_tokens": means,
+            "pooling_mode_max_tokens": greatest,
+            "pooling_mode_cls_token": states[:, 0],
+        }[mode]
         for module in rest:
             assert module["type"] == "sentence_transformers.models.Dense"
             options = json.loads((directory / module["path"] / "config.json").read_text())
@@ -295,7 +300,7 @@ def by_modules(directory: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "pooling", "dense"),
-    [("bert", "mean", 1), ("bert", "cls", 1), ("roberta", "mean", 2), ("roberta", "pooler", 3)],
+    [("bert", "mean", 1), ("bert", "max", 1), ("bert", "cls", 1), ("roberta", "mean", 2), ("roberta", "pooler", 3)],
 )
 def test_other_heads_become_modules(few: Any, name: str, pooling: str, dense: int, tmp_path: Path) -> None:
     source = checkpoint_of(tmp_path / "in", name)

@@ -199,13 +199,13 @@ def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> No
         registry.tasks.build("sentence_embeddings", options)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "cls"])
 def test_vectors_are_pooled_and_of_length_1(pooling: str) -> None:
     hidden = np.random.default_rng(0).normal(size=(3, 4, 5)).astype("float32")
     mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], "int32")
     pooled = hidden[:, 0]
-    if pooling == "mean":
-        pooled = np.stack([row[:length].mean(0) for row, length in zip(hidden, (4, 2, 1), strict=True)])
+    if pooling != "cls":
+        pooled = np.stack([getattr(row[:length], pooling)(0) for row, length in zip(hidden, (4, 2, 1), strict=True)])
     expected = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
     np.testing.assert_allclose(SentenceVector(pooling)(hidden, mask), expected, rtol=0, atol=1e-6)
 
@@ -235,7 +235,7 @@ def test_sentence_transformers_gives_the_same_vectors(pooling: Any, tiny_checkpo
 
 
 def test_a_checkpoint_without_a_pooler(make_checkpoint: Callable[..., Path]) -> None:
-    with pytest.raises(ConfigError, match=r"pooling: expected mean or cls, since this checkpoint has no pooler"):
+    with pytest.raises(ConfigError, match=r"pooling: expected mean, max or cls, since this checkpoint has no pooler"):
         tftransfer.build(str(make_checkpoint(pooler=False)), SentenceEmbeddings(pooling="pooler"))
 
 

@@ -15,6 +15,7 @@ from tftransfer.errors import ConfigError, DataError
 from tftransfer.tasks import SequenceClassification
 from tftransfer.tasks.components.heads import ClassificationHead
 from tftransfer.tasks.task import HeadHints, Hidden
+from tftransfer.training.optimizer import AdamW
 
 LABELS = ["bad", "good", "mixed", "none"]
 HIDDEN, LENGTH = 6, 5
@@ -173,7 +174,7 @@ def linear(head: ClassificationHead, pooled: np.ndarray) -> np.ndarray:
     return pooled @ head.logits.kernel.numpy() + head.logits.bias.numpy()
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "cls"])
 @pytest.mark.parametrize("layer", [None, Hidden(), Hidden("relu", use_bias=False, norm=True, epsilon=0.1)])
 def test_pooling(pooling: str, layer: Hidden | None) -> None:
     head = ClassificationHead(4, pooling, dropout=0.5, initializer_range=1.0, hidden=layer)
@@ -181,8 +182,8 @@ def test_pooling(pooling: str, layer: Hidden | None) -> None:
     mask = np.array([[n < length for n in range(LENGTH)] for length in lengths], "int32")
     found = np.asarray(head(hidden, mask))
     pooled = hidden[:, 0]
-    if pooling == "mean":
-        pooled = np.stack([row[:length].mean(0) for row, length in zip(hidden, lengths, strict=True)])
+    if pooling != "cls":
+        pooled = np.stack([getattr(row[:length], pooling)(0) for row, length in zip(hidden, lengths, strict=True)])
     if layer == Hidden():
         pooled = np.tanh(pooled @ head.hidden.kernel.numpy() + head.hidden.bias.numpy())
     elif layer:
@@ -193,8 +194,9 @@ def test_pooling(pooling: str, layer: Hidden | None) -> None:
     assert np.asarray(head(hidden, mask)) == pytest.approx(found, abs=1e-5)
 
 
-def test_the_mean_of_a_row_of_padding_is_a_number() -> None:
-    head = ClassificationHead(4, "mean")
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_what_is_pooled_of_a_row_of_padding_is_a_number(pooling: str) -> None:
+    head = ClassificationHead(4, pooling)
     assert np.isfinite(np.asarray(head(normal(1, LENGTH, HIDDEN), np.zeros((1, LENGTH), "int32")))).all()
 
 
@@ -203,6 +205,22 @@ def test_dropout_is_on_in_training_alone() -> None:
     inference = np.asarray(head(features, training=False))
     assert inference == pytest.approx(linear(head, features), abs=1e-5)
     assert not np.allclose(np.asarray(head(features, training=True)), inference)
+
+
+def test_the_last_layers_weights_stay_within_the_norm() -> None:
+    inputs, targets = 9 * normal(64, HIDDEN), np.arange(64) % 4
+    norms = []
+    for limit in (None, 0.5):
+        x = keras.Input((HIDDEN,))
+        head = ClassificationHead(4, "none", dropout=0.0, initializer_range=1.0, max_norm=limit)
+        model = keras.Model(x, head(x))
+        model.compile(AdamW(0.1), SequenceClassification(LABELS).loss())
+        model.fit(inputs, targets, epochs=2, verbose=0)
+        norms.append(np.linalg.norm(head.logits.kernel.numpy(), axis=0))  # of each label's weights
+        copy = ClassificationHead.from_config(head.get_config())
+        assert copy.max_norm == limit
+    assert (norms[0] > 1).all()
+    assert (norms[1] <= 0.5 + 1e-6).all()
 
 
 def features(pooler: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from tftransfer.additions import Additions
 from tftransfer.backbones import layers
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.initializers import zeros_instead
+from tftransfer.backbones.network import Network
 from tftransfer.backbones.tensors import LoadReport, fill
 from tftransfer.backbones.transformer import TransformerConfig
 from tftransfer.errors import ConfigError
@@ -21,13 +22,14 @@ GlobalChoice = Literal["none", "first", "question", "input"]
 
 @keras.saving.register_keras_serializable("tftransfer")
 class Backbone(keras.Model):
-    """A Transformer encoder from token ids to hidden states; a functional `keras.Model`.
+    """An encoder, mostly a Transformer, from token ids to hidden states; a functional `keras.Model`.
 
     Its inputs are int32 tensors `(batch, length)`:
 
     - `input_ids`: the tokens.
     - `attention_mask`: 0 is padding, n is the n-th sequence of the row. A token sees only its own number, so the usual
-      0/1 mask is the case of one sequence a row, and several texts can be packed into a row.
+      0/1 mask is the case of one sequence a row, and several texts can be packed into a row. A network from scratch
+      takes one sequence a row.
     - `token_type_ids`: the segment of each token.
     - `position_ids`, if asked for: the position of each token in its sequence, from 0 in every family (RoBERTa's rows
       begin further down in its table; that is added). Without it, the first sequence of a row counts from the row's
@@ -39,7 +41,7 @@ class Backbone(keras.Model):
     `pooler_output` `(batch, hidden)`. `last_hidden_state` carries a Keras mask that leaves out padding.
 
     Attributes:
-        config: TransformerConfig. Sizes and constants.
+        config: TransformerConfig, or Network if it is trained from scratch. Sizes and constants.
         load_report: LoadReport or None. What became of the checkpoint's tensors.
 
     Example:
@@ -49,7 +51,7 @@ class Backbone(keras.Model):
         >>> model = keras.Model(backbone.input, keras.layers.Dense(3)(x))
     """
 
-    config: TransformerConfig
+    config: TransformerConfig | Network
     load_report: LoadReport | None = None
 
     @classmethod
@@ -59,7 +61,7 @@ class Backbone(keras.Model):
         numbers = parts.pop("transformer", None)
         backbone = super().from_config(parts, custom_objects)
         if numbers:
-            backbone.config = TransformerConfig.of(numbers)
+            backbone.config = (Network if "model_type" in numbers else TransformerConfig).of(numbers)
         return backbone
 
     def get_config(self) -> dict[str, Any]:
@@ -71,7 +73,8 @@ class Backbone(keras.Model):
     @property
     def hidden_states(self) -> list[Any]:
         """The symbolic outputs of the embeddings and of every layer, `(batch, length, hidden)` each."""
-        return [self.get_layer("embeddings").output[0], *self.get_layer("encoder").output]
+        layers = keras.tree.flatten(self.get_layer("encoder").output)  # Keras gives a list of one as what is in it
+        return [self.get_layer("embeddings").output[0], *layers]
 
     @property
     def features(self) -> dict[str, Any]:
@@ -134,10 +137,10 @@ class Backbone(keras.Model):
             position_ids: bool. Whether the model takes `position_ids`. Defaults to False.
             global_tokens: str. See `assemble`. Defaults to "none".
             dtype: str. Keras dtype policy. Defaults to "float32".
-            weights: bool. Whether to read the weights. Defaults to True.
+            weights: bool. Whether to read the weights, if it has any. Defaults to True.
             additions: Additions. What a strategy adds to the layers. Defaults to None: nothing.
         """
-        additions = additions or Additions()
+        weights, additions = weights and checkpoint.is_pretrained, additions or Additions()
         with zeros_instead() if weights else contextlib.nullcontext():
             backbone = cls.assemble(
                 checkpoint.config,
@@ -151,12 +154,14 @@ class Backbone(keras.Model):
             own = [variable for variable in backbone.weights if not re.search(additions.pattern, variable.path)]
             backbone.load_report = fill(own, checkpoint.family, checkpoint.tensors)
             additions.initialize({variable.path: variable for variable in backbone.weights})
+        elif not checkpoint.is_pretrained:
+            backbone.load_report = LoadReport((), (), tuple(variable.path for variable in backbone.weights))
         return backbone
 
     @classmethod
     def assemble(
         cls,
-        config: TransformerConfig,
+        config: TransformerConfig | Network,
         *,
         pooler: bool = True,
         position_ids: bool = False,
@@ -167,7 +172,7 @@ class Backbone(keras.Model):
         """Returns a freshly initialised backbone of these sizes.
 
         Args:
-            config: TransformerConfig. Sizes and constants.
+            config: TransformerConfig or Network. Sizes and constants.
             pooler: bool. Whether there is a `pooler_output`. Defaults to True.
             position_ids: bool. Whether the model takes `position_ids`. Defaults to False.
             global_tokens: "none", "first" (of every sequence), "question" (all before a sequence's first separator) or
@@ -177,8 +182,12 @@ class Backbone(keras.Model):
             additions: Additions. What a strategy adds to the layers. Defaults to None: nothing.
         """
         # === Layers ===
-        embeddings = layers.TransformerEmbeddings(config, dtype=dtype, name="embeddings")
-        encoder = layers.TransformerEncoder(config, additions, dtype=dtype, name="encoder")
+        if isinstance(config, Network):
+            _check_no_additions(additions, config)
+            embeddings, encoder = config.embeddings(dtype), config.encoder(dtype)
+        else:
+            embeddings = layers.TransformerEmbeddings(config, dtype=dtype, name="embeddings")
+            encoder = layers.TransformerEncoder(config, additions, dtype=dtype, name="encoder")
         mask = layers.PaddingMask(dtype=dtype, name="padding_mask")
 
         # === Functional model ===
@@ -201,3 +210,11 @@ class Backbone(keras.Model):
         # === Config ===
         backbone.config = config
         return backbone
+
+
+def _check_no_additions(additions: Additions | None, network: Network) -> None:
+    if type(additions or Additions()) is not Additions:
+        raise ConfigError(
+            f"strategy: expected one that adds nothing, such as full, for the network '{network.name}' is trained from "
+            f"scratch and has no places for {type(additions).__name__}."
+        )

@@ -13,6 +13,7 @@ import safetensors.numpy
 from tftransfer import atomic, registry
 from tftransfer.backbones import hub, refused
 from tftransfer.backbones.family import Family
+from tftransfer.backbones.network import Network
 from tftransfer.backbones.origin import ORIGIN, Origin
 from tftransfer.backbones.safetensors_files import INDEX, TensorFiles, open_tensors, weight_files
 from tftransfer.backbones.transformer import TransformerConfig
@@ -62,6 +63,8 @@ PINNED = {
 class Checkpoint:
     """A directory with `config.json`, safetensors files and tokenizer files.
 
+    Or without the second, if its `config.json` is that of a network to be trained from scratch.
+
     Args:
         directory: Path. Where the files are.
         name: str. What the user called it.
@@ -108,6 +111,18 @@ class Checkpoint:
         origin.verify(directory)
         return cls(directory, origin.name, origin.revision)
 
+    @classmethod
+    def of_network(cls, network: Network, directory: Path) -> "Checkpoint":
+        """Writes the description of a network beside its tokenizer, and returns what is now a checkpoint.
+
+        Args:
+            network: Network. With its `vocab_size`.
+            directory: Path. Where the tokenizer is.
+        """
+        atomic.write(directory / "config.json", json.dumps(network.to_dict(), indent=2) + "\n")
+        Origin.write(directory, network.name, "", False, {}, [])
+        return cls(directory, network.name)
+
     def _checked(self) -> "Checkpoint":
         _check_files(self)
         weight_files(self.weights, self._download)
@@ -130,7 +145,13 @@ class Checkpoint:
     def files(self) -> tuple[Path, ...]:
         """Every file that it is made of: weights, config, tokenizer, pooling."""
         small = (self.directory / name for name in hub.SMALL_FILES)
-        return (*weight_files(self.weights, self._download), *(path for path in small if path.is_file()))
+        weights = weight_files(self.weights, self._download) if self.is_pretrained else ()
+        return (*weights, *(path for path in small if path.is_file()))
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether there are, or were, weights; otherwise it is a network that is trained from scratch."""
+        return self.raw_config.get("model_type") not in registry.networks.names()
 
     @functools.cached_property
     def raw_config(self) -> dict[str, Any]:
@@ -139,7 +160,12 @@ class Checkpoint:
 
     @functools.cached_property
     def family(self) -> Family:
-        """The family of the config's `model_type`; what `architectures` says does not matter."""
+        """The family of the config's `model_type`; what `architectures` says does not matter.
+
+        A network that is trained from scratch is of none: nothing of it has a name in a file.
+        """
+        if not self.is_pretrained:
+            return Family()
         kind, known = self.raw_config.get("model_type"), registry.backbones.names()
         if kind not in known:
             path, hint = self.directory / "config.json", suggest(str(kind), known)
@@ -147,9 +173,9 @@ class Checkpoint:
         return registry.backbones.get(kind)().for_config(self.raw_config)
 
     @functools.cached_property
-    def config(self) -> TransformerConfig:
-        """The numbers of the Transformer."""
-        return self.family.config(self.raw_config)
+    def config(self) -> TransformerConfig | Network:
+        """The numbers of the Transformer, or of a network that is trained from scratch."""
+        return self.family.config(self.raw_config) if self.is_pretrained else Network.of(self.raw_config)
 
     @functools.cached_property
     def tensors(self) -> TensorFiles:
@@ -221,15 +247,17 @@ class Checkpoint:
 
     @functools.cached_property
     def pooling(self) -> str | None:
-        """How sentence-transformers pools this model's states, "mean" or "cls"; None if the files do not say."""
+        """How sentence-transformers pools this model's states, "mean", "max" or "cls"; None if the files do not say."""
         path = self.directory / _POOLING
         if not path.is_file():
             return None
         modes = _read_json(path)
-        names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+        names = {"mean_tokens": "mean", "max_tokens": "max", "cls_token": "cls"}
         # sentence-transformers 6 writes the mode's name, or a list of several, in place of the flags.
-        found = next((name for key, name in names.items() if modes.get(key)), modes.get("pooling_mode"))
-        return found if found in ("mean", "cls") else None
+        found = next(
+            (name for key, name in names.items() if modes.get(f"pooling_mode_{key}")), modes.get("pooling_mode")
+        )
+        return found if found in names.values() else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from tftransfer.backbones import checkpoint as checkpoints
 from tftransfer.backbones import hub
 from tftransfer.backbones.checkpoint import PINNED, Checkpoint
 from tftransfer.backbones.family import ARCHITECTURES, Family, Known
+from tftransfer.backbones.network import Network
 from tftransfer.backbones.origin import ORIGIN
 from tftransfer.backbones.size import parameters
 from tftransfer.backbones.transformer import TransformerConfig
+from tftransfer.errors import CheckpointError
 
 __all__ = ["describe", "families", "find_config", "has_pooler", "known_checkpoints", "long_inputs"]
 
@@ -62,6 +64,11 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         CheckpointError: if it is of a family that is not supported, or its config has a value that is not implemented.
     """
     family, config = checkpoint.family, checkpoint.config
+    if isinstance(config, Network):
+        raise CheckpointError(
+            f"{checkpoint.directory}: expected a pretrained checkpoint; this is what a run keeps of '{config.name}', a "
+            "network that was trained from scratch. Look at the run directory itself."
+        )
     count = parameters(config, has_pooler(checkpoint))
     _, known = known_checkpoints().get(checkpoint.name, (None, None))
     sizes = ("num_layers", "hidden_size", "intermediate_size", "num_heads", "vocab_size")

@@ -10,6 +10,7 @@ from tftransfer.cli.output import as_json, echo_json
 # What a kind is called here -> its registry.
 _KINDS = {
     "backbones": "backbones",
+    "networks": "networks",
     "tasks": "tasks",
     "strategies": "strategies",
     "regularizers": "regularizers",
@@ -21,7 +22,7 @@ _KINDS = {
 @click.argument("kind", type=click.Choice([*_KINDS]), required=False)
 @as_json
 def list_entries(kind: str | None, as_json: bool) -> None:
-    """Print what there is to choose from: backbones, tasks, strategies, regularizers, formats.
+    """Print what there is to choose from: backbones, networks (from scratch), tasks, strategies, regularizers, formats.
 
     `tftransfer list backbones` also says what each family can do, and names well-known checkpoints.
     """

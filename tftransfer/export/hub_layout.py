@@ -73,8 +73,8 @@ class Layout:
     Args:
         kind: str. Kind of head of the class (see `ARCHITECTURES`); "" is the encoder alone.
         numbers: sequence of Numbers. What the class's tensors hold.
-        pooling: str. "mean" or "cls" where modules of sentence-transformers follow, or did so on the encoder that was
-            trained on, else "". Defaults to "".
+        pooling: str. "mean", "max" or "cls" where modules of sentence-transformers follow, or did so on the encoder
+            that was trained on, else "". Defaults to "".
         modules: sequence of Dense and Normalize. Those behind the pooling, in their order. Defaults to ().
         fresh_pooler: bool. Whether the class's pooler holds the hidden layer of the head. Defaults to False.
     """
@@ -113,6 +113,12 @@ def layout_of(model: Any) -> Layout:
     """
     if model.custom_head:
         raise ExportError(f"Expected the task's head; this model has a head of your own Keras layers. {_INSTEAD}")
+    if not model.checkpoint.is_pretrained:
+        raise ExportError(
+            f"Expected a model of Hugging Face's transformers; '{model.checkpoint.name}' is trained from scratch and "
+            "has no class there. Export it as a SavedModel, with tftransfer.export(model, directory) or the format "
+            "savedmodel."
+        )
     layout = _of_class(model) or _of_modules(model)
     unknown = [numbers.path for numbers in layout.numbers if not _has_place(model, numbers.path, layout.kind)]
     if unknown:

@@ -131,7 +131,9 @@ def _write_modules(model: Any, layout: Layout, directory: Path) -> None:
     _write_json(directory / "modules.json", modules)
     _write_json(directory / "sentence_bert_config.json", {"max_seq_length": model.max_length, "do_lower_case": False})
     # The flags of all versions; 6 writes the mode's name, but reads these.
-    flags = {f"pooling_mode_{mode}": mode.startswith(layout.pooling) for mode in ("cls_token", "mean_tokens")}
+    flags = {
+        f"pooling_mode_{mode}": mode.startswith(layout.pooling) for mode in ("cls_token", "mean_tokens", "max_tokens")
+    }
     width = model.checkpoint.config.hidden_size
     _write_json(directory / "1_Pooling" / "config.json", {"word_embedding_dimension": width, **flags})
     for path, dense in _dense_files(layout, directory):

@@ -48,6 +48,7 @@ class MaskedLM(Task):
     name: ClassVar[str] = "masked_lm"
     answer: ClassVar[str | None] = None
     input_keys: ClassVar[Sequence[str]] = ("text",)
+    wants_pretrained: ClassVar[bool] = True
     head_kind: ClassVar[str] = "masked_lm"
     report: ClassVar[str] = "masked_lm"
     judged_by: ClassVar[Literal["scores", "metrics"]] = "metrics"

@@ -39,7 +39,7 @@ class SentenceEmbeddings(Task):
         temperature: float > 0. What "contrastive" divides cosines by. Defaults to 0.05.
         low: float. The score that stands for a cosine of 0. Defaults to None: the lowest one of the training data.
         high: float > low. The score that stands for a cosine of 1. Defaults to None: the highest one.
-        pooling: "mean", "cls" (first token), "pooler" (the checkpoint's own), or "auto": what the checkpoint was
+        pooling: "mean", "max", "cls" (first token), "pooler" (the checkpoint's own), or "auto": what the checkpoint was
             trained with, else the mean. Defaults to "auto".
         truncate: str. What is left of a text longer than the model's `max_length`: "head" keeps its beginning, "tail"
             its end, "head_tail" a quarter of the row from its beginning and the rest from its end. Defaults to "head".
@@ -61,7 +61,7 @@ class SentenceEmbeddings(Task):
     temperature: float = 0.05
     low: float | None = None
     high: float | None = None
-    pooling: Literal["auto", "mean", "cls", "pooler"] = "auto"
+    pooling: Literal["auto", "mean", "max", "cls", "pooler"] = "auto"
     truncate: Literal["head", "tail", "head_tail"] = "head"
 
     def __post_init__(self) -> None:

@@ -49,11 +49,13 @@ class HeadHints:
     """What a checkpoint suggests to whatever head is put on it.
 
     Args:
-        pooling: str. How its states become one vector a text: "mean", "cls" or "pooler". Defaults to "cls".
+        pooling: str. How its states become one vector a text: "mean", "max", "cls" or "pooler". Defaults to "cls".
         dropout: float. Dropout rate before the last layer. Defaults to 0.1.
         initializer_range: float. Standard deviation of fresh kernels. Defaults to 0.02.
         hidden: Hidden or None. The layer before the last one. Defaults to None: there is none.
         tied: bool. Whether a head over the vocabulary shares the word embeddings. Defaults to True.
+        max_norm: float or None. Greatest L2 norm of the weights of each output of the last layer. Defaults to None:
+            none.
     """
 
     pooling: str = "cls"
@@ -61,6 +63,7 @@ class HeadHints:
     initializer_range: float = 0.02
     hidden: Hidden | None = None
     tied: bool = True
+    max_norm: float | None = None
 
 
 class Texts(NamedTuple):
@@ -97,6 +100,7 @@ class Task(abc.ABC):
             nobody asks about pairs.
         per_token: bool. Whether targets are of tokens, not of rows. Defaults to False.
         trains: bool. Whether there is anything to train. Defaults to True.
+        wants_pretrained: bool. Whether it makes no sense on a network that knows nothing yet. Defaults to False.
         head_kind: str. Which of a checkpoint's heads is one for this task, "" for none. Defaults to "".
         global_tokens: "none", "first" (of every text) or "question" (all of the first of two texts). Which tokens see
             the whole text, where the backbone has such tokens (Longformer). Defaults to "none".
@@ -113,6 +117,7 @@ class Task(abc.ABC):
     input_keys: ClassVar[Sequence[str]] = ("text", "text_pair")
     per_token: ClassVar[bool] = False
     trains: ClassVar[bool] = True
+    wants_pretrained: ClassVar[bool] = False
     head_kind: ClassVar[str] = ""
     global_tokens: ClassVar[Literal["none", "first", "question"]] = "none"
     problem_type: ClassVar[str] = ""

@@ -55,13 +55,13 @@ class PooledTask(TextLevelTask):
     """A task with a head of its own on one vector a text.
 
     Args:
-        pooling: "mean", "cls" (first token), "pooler" (the checkpoint's pooler, or a fresh one), or "auto": what
+        pooling: "mean", "max", "cls" (first token), "pooler" (the checkpoint's pooler, or a fresh one), or "auto": what
             the checkpoint suggests. Defaults to "auto".
         dropout: float. Dropout rate before the last layer. Defaults to None: what the checkpoint suggests.
         **options: `truncate` and `stride`; see `TextLevelTask`.
     """
 
-    pooling: Literal["auto", "mean", "cls", "pooler"] = "auto"
+    pooling: Literal["auto", "mean", "max", "cls", "pooler"] = "auto"
     dropout: float | None = None
 
     def __post_init__(self) -> None:

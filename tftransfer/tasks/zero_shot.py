@@ -28,6 +28,7 @@ class ZeroShotTask(SingleLabelTask):
 
     input_keys: ClassVar[Sequence[str]] = ("text",)
     trains: ClassVar[bool] = False
+    wants_pretrained: ClassVar[bool] = True
 
     labels: Sequence[Label]
     descriptions: dict[Label, str | list[str]] | None = None

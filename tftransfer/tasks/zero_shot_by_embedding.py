@@ -24,7 +24,7 @@ class ZeroShotByEmbedding(ZeroShotTask):
 
     Args:
         temperature: float > 0, or "tuned". Cosines are divided by it. Defaults to 0.05.
-        pooling: "mean", "cls" (first token), "pooler" (the checkpoint's own), or "auto": what the checkpoint was
+        pooling: "mean", "max", "cls" (first token), "pooler" (the checkpoint's own), or "auto": what the checkpoint was
             trained with, else the mean. Defaults to "auto".
         **options: `labels`, `descriptions` and `template`; see `ZeroShotTask`. `truncate` and `stride`; see
             `TextLevelTask`.
@@ -38,7 +38,7 @@ class ZeroShotByEmbedding(ZeroShotTask):
     head_kind: ClassVar[str] = ""
 
     temperature: Tuned = dataclasses.field(default=0.05, kw_only=True)
-    pooling: Literal["auto", "mean", "cls", "pooler"] = "auto"
+    pooling: Literal["auto", "mean", "max", "cls", "pooler"] = "auto"
 
     def head(self, features: Mapping[str, Any], hints: HeadHints) -> Any:
         import keras

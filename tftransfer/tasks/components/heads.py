@@ -25,6 +25,9 @@ __all__ = [
 ]
 
 
+_LEAST = -1e9  # less than any hidden state, and a number of bfloat16 too
+
+
 class _Head(keras.layers.Layer):
     """A hidden layer if there is to be one, dropout, and what a subclass does last.
 
@@ -32,6 +35,8 @@ class _Head(keras.layers.Layer):
         dropout: float. Dropout rate before the last layer. Defaults to 0.1.
         initializer_range: float. Standard deviation of the kernels. Defaults to 0.02.
         hidden: Hidden, the dict of one, or None. Defaults to None: no hidden layer.
+        max_norm: float. Greatest L2 norm of the weights of each output of the last layer (Hinton et al., 2012), of one
+            label or one token's. Defaults to None: none.
     """
 
     def __init__(
@@ -39,12 +44,14 @@ class _Head(keras.layers.Layer):
         dropout: float = 0.1,
         initializer_range: float = 0.02,
         hidden: Hidden | dict[str, Any] | None = None,
+        max_norm: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.dropout = dropout
         self.initializer_range = initializer_range
         self.hidden_options = Hidden(**hidden) if isinstance(hidden, dict) else hidden
+        self.max_norm = max_norm
         self.supports_masking = True
         self.feature_dropout = keras.layers.Dropout(dropout, name="dropout")
 
@@ -53,6 +60,10 @@ class _Head(keras.layers.Layer):
         layer = keras.layers.Dense(units, kernel_initializer=initializer, name=name, **options)
         layer.build((None, width))
         return layer
+
+    def _last(self, width: int, units: int) -> keras.layers.Dense:
+        constraint = None if self.max_norm is None else keras.constraints.MaxNorm(self.max_norm)
+        return self._dense("logits", width, units, kernel_constraint=constraint)
 
     def _build_hidden(self, width: int, units: int) -> None:
         options = self.hidden_options
@@ -75,6 +86,7 @@ class _Head(keras.layers.Layer):
             "dropout": self.dropout,
             "initializer_range": self.initializer_range,
             "hidden": self.hidden_options and dataclasses.asdict(self.hidden_options),
+            "max_norm": self.max_norm,
         }
 
 
@@ -85,6 +97,8 @@ def _pool(pooling: str, hidden: Any, attention_mask: Any) -> Any:
     if pooling == "mean":
         real = ops.cast(ops.greater(attention_mask, 0), hidden.dtype)[..., None]  # (batch, length, 1)
         return ops.sum(hidden * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
+    if pooling == "max":
+        return ops.max(ops.where(ops.greater(attention_mask, 0)[..., None], hidden, _LEAST), axis=1)
     return hidden[:, 0]
 
 
@@ -94,9 +108,9 @@ class ClassificationHead(_Head):
 
     Args:
         num_labels: int. How many logits.
-        pooling: str. "mean" over the tokens, "cls" for the first token, "none" if the input is one vector a text
-            already. Defaults to "cls".
-        **options: `dropout`, `initializer_range` and `hidden`; see `_Head`.
+        pooling: str. "mean" or "max" over the tokens, "cls" for the first token, "none" if the input is one vector a
+            text already. Defaults to "cls".
+        **options: `dropout`, `initializer_range`, `hidden` and `max_norm`; see `_Head`.
 
     Call arguments:
         hidden: float tensor `(batch, length, hidden)`, or `(batch, hidden)` for pooling "none".
@@ -118,7 +132,7 @@ class ClassificationHead(_Head):
     def build(self, hidden_shape: tuple[int | None, ...], attention_mask_shape: Any = None) -> None:
         width: Any = hidden_shape[-1]
         self._build_hidden(width, width)
-        self.logits = self._dense("logits", width, self.num_labels)
+        self.logits = self._last(width, self.num_labels)
 
     def call(self, hidden: Any, attention_mask: Any = None, training: bool | None = None) -> Any:
         return self.logits(self._features(_pool(self.pooling, hidden, attention_mask), training))
@@ -136,7 +150,7 @@ class TokenHead(_Head):
 
     Args:
         num_labels: int. How many logits.
-        **options: `dropout`, `initializer_range` and `hidden`; see `_Head`.
+        **options: `dropout`, `initializer_range`, `hidden` and `max_norm`; see `_Head`.
 
     Call arguments:
         hidden: float tensor `(batch, length, hidden)`.
@@ -153,7 +167,7 @@ class TokenHead(_Head):
     def build(self, hidden_shape: tuple[int | None, ...]) -> None:
         width: Any = hidden_shape[-1]
         self._build_hidden(width, width)
-        self.logits = self._dense("logits", width, self.num_labels)
+        self.logits = self._last(width, self.num_labels)
 
     def call(self, hidden: Any, training: bool | None = None) -> Any:
         return self.logits(self._features(hidden, training))
@@ -239,7 +253,7 @@ class SentenceVector(keras.layers.Layer):
     """One vector of length 1 a text; it has no weights.
 
     Args:
-        pooling: "mean", "cls" (first token), or "none" if `hidden` is one vector a text. Defaults to "mean".
+        pooling: "mean", "max", "cls" (first token), or "none" if `hidden` is one vector a text. Defaults to "mean".
 
     Call arguments:
         hidden: float tensor `(batch, length, hidden)`, or `(batch, hidden)` for pooling "none".
@@ -274,7 +288,7 @@ def sentence_vector(features: Mapping[str, Any], pooling: str) -> Any:
 
     Args:
         features: dict of symbolic tensors, see `Task.head`.
-        pooling: "mean", "cls" or "pooler".
+        pooling: "mean", "max", "cls" or "pooler".
 
     Raises:
         ConfigError: if the checkpoint has no pooler to pool with.
@@ -283,7 +297,7 @@ def sentence_vector(features: Mapping[str, Any], pooling: str) -> Any:
         layer = SentenceVector(pooling, name="sentence_vector")
         return layer(features["last_hidden_state"], features["attention_mask"])
     if "pooler_output" not in features:
-        raise ConfigError("pooling: expected mean or cls, since this checkpoint has no pooler; received 'pooler'.")
+        raise ConfigError("pooling: expected mean, max or cls, since this checkpoint has no pooler; received 'pooler'.")
     return SentenceVector("none", name="sentence_vector")(features["pooler_output"])
 
 
@@ -296,7 +310,8 @@ def head_logits(kind: str, features: Mapping[str, Any], hints: HeadHints, num_la
         hints: HeadHints. The shape of the head; without a pooler, "pooler" pools the first token with a fresh one.
         num_labels: int. How many logits a text, or a token; of no concern to "masked_lm".
     """
-    options = {"dropout": hints.dropout, "initializer_range": hints.initializer_range, "name": "head"}
+    options: dict[str, Any] = {"dropout": hints.dropout, "initializer_range": hints.initializer_range, "name": "head"}
+    options |= {"max_norm": hints.max_norm}
     states, mask = features["last_hidden_state"], features["attention_mask"]
     if kind == "masked_lm":
         return MaskedLMHead(hints.tied, hidden=hints.hidden, **options)(states, features["word_embeddings"])

@@ -1,0 +1,1 @@
+"""Backbones that are trained from scratch, the baselines of transfer: one file a network."""
