@@ -159,8 +159,8 @@ def _file(model: Any, encoded: EncodedExamples) -> Iterator[Any]:
     if size > free // 2:
         raise ConfigError(
             f"cache_features: expected half of what is free in {folder}, {_megabytes(free // 2)}, to be enough for the "
-            f"states of {len(encoded):,} examples; they take {_megabytes(size)}. Set TMPDIR to a folder on a larger disk, "
-            "or cache_features to false."
+            f"states of {len(encoded):,} examples; they take {_megabytes(size)}. Set TMPDIR to a folder on a larger "
+            "disk, or cache_features to false."
         )
     with tempfile.TemporaryFile(dir=folder) as file:
         os.posix_fallocate(file.fileno(), 0, max(size, 1))  # a full disk is an error here rather than a crash later
