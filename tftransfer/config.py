@@ -118,6 +118,8 @@ class Training(Section):
             validation data the last epoch is kept. Defaults to None: the task's usual one.
         patience: int. Stop after so many epochs without a better one; None trains to the end. Defaults to None.
         jit_compile: bool. Compile the step with XLA. Defaults to False.
+        cache_features: bool. Compute what the frozen lower layers make of the texts once, and keep it in a temporary
+            file for all epochs. Defaults to None: if the whole backbone is frozen, and there is more than one epoch.
     """
 
     epochs: int = pydantic.Field(3, ge=0)
@@ -131,6 +133,7 @@ class Training(Section):
     monitor: str | None = None
     patience: int | None = pydantic.Field(None, ge=1)
     jit_compile: bool = False
+    cache_features: bool | None = None
 
 
 class Distribution(Section):

@@ -325,6 +325,7 @@ def _train(
             save=lambda epoch: weights.save(model, directory.weights, epoch),
             log_directory=directory.logs,
             on_rates=(lambda rates: _announce_rates(directory, rates)) if training.epochs else None,
+            tell=note,
         )
     directory.write("history", trained.history)
     return trained

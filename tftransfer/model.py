@@ -22,7 +22,10 @@ from tftransfer.strategies.strategy import Strategy
 from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.fast import FastTokenizer
 
-__all__ = ["TransferModel", "build"]
+__all__ = ["STATES", "TransferModel", "build"]
+
+STATES = "states"
+"""The input of a batch that brings along what the lower layers make of its texts."""
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -45,6 +48,8 @@ class TransferModel(keras.Model):
         clip_norm: float or None. Greatest global norm of a step's gradient. Defaults to None: no clipping.
         fixed_paths: frozenset of str. Variables that no strategy moves, such as the moving means of a user's head.
         custom_head: bool. Whether the head is layers of the user's own. Defaults to False: it is the task's.
+        upper: callable or None. What is above the layers whose states were computed before; `call` is this for a batch
+            with `STATES`. Defaults to None: every batch begins with its tokens.
     """
 
     task: Task
@@ -57,6 +62,13 @@ class TransferModel(keras.Model):
     clip_norm: float | None = None
     fixed_paths: frozenset[str] = frozenset()
     custom_head: bool = False
+    upper: Callable[..., Any] | None = None
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
+        """Returns the logits of a batch `(batch, ...)`, float32."""
+        if self.upper is not None and STATES in inputs:
+            return self.upper(inputs, training=training)
+        return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def encode(self, examples: Examples, *, training: bool = False) -> EncodedExamples:
         """Returns examples as numbers.

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,8 @@ class EncodedExamples:
         rewrite: callable or None. From (inputs, row numbers, random generator) to (inputs, targets, weights), and from
             (inputs, row numbers, None) to (inputs,) where those are all that is wanted: makes a batch into another one
             each time. Defaults to None.
+        extra: dict of name -> callable. More inputs of a batch, each from (row numbers, length of the padded rows) to
+            an array `(rows, length, ...)`. Defaults to {}.
     """
 
     tokens: TokenRows
@@ -45,6 +47,7 @@ class EncodedExamples:
     per_token: bool = False
     unit: int = 1
     rewrite: Callable[..., tuple[Any, ...]] | None = None
+    extra: Mapping[str, Callable[[np.ndarray, int], np.ndarray]] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return (len(self.tokens.offsets) - 1) // self.unit
@@ -93,12 +96,14 @@ class EncodedExamples:
         """Returns one batch as NumPy arrays: (inputs,) or (inputs, targets, weights)."""
         rows = (np.asarray(units)[:, None] * self.unit + np.arange(self.unit)).ravel()
         inputs = pad(self.tokens, rows, self.pad_token_id, self.max_length)
+        length = inputs["input_ids"].shape[1]
+        inputs |= {name: values(rows, length) for name, values in self.extra.items()}
         if self.rewrite is not None:
             return self.rewrite(inputs, rows, random or np.random.default_rng(_UNSEEN))
         if self.targets is None:
             return (inputs,)
         if self.per_token:
-            return inputs, *pad_targets(self.targets, self.tokens, rows, inputs["input_ids"].shape[1])
+            return inputs, *pad_targets(self.targets, self.tokens, rows, length)
         weights = np.ones(len(rows), "float32") if self.weights is None else self.weights[rows]
         return inputs, self.targets[rows], weights
 
@@ -116,6 +121,7 @@ class EncodedExamples:
 
         inputs, *answers = self.batch(np.arange(min(1, len(self))))
         # Without strings and booleans, which a batch may not hold under tf.distribute.
-        signature = ({key: tf.TensorSpec([None, None], tf.int32) for key in inputs}, *map(spec, answers))
+        specs = {key: tf.TensorSpec([None, None, *array.shape[2:]], array.dtype) for key, array in inputs.items()}
+        signature = (specs, *map(spec, answers))
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
         return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)

@@ -18,8 +18,9 @@ from tftransfer.regularizers.regularizer import Regularizer
 from tftransfer.strategies.strategy import Strategy
 from tftransfer.tasks.task import Task
 from tftransfer.training.callbacks import BestWeights, NonFiniteGuard, Timer
+from tftransfer.training.feature_cache import features_once
 from tftransfer.training.optimizer import AdamW
-from tftransfer.training.progress import progress
+from tftransfer.training.progress import note, progress
 from tftransfer.training.rates import RateRow, apply_rates
 from tftransfer.training.schedule import WarmupLinearDecay, warmup_steps
 
@@ -105,6 +106,7 @@ def fine_tune(
             training=training,
             callbacks=[*callbacks, *shown],
             where=train.where,
+            tell=note if show_progress else None,
         )
     if validation is not None and encoded is not None:
         tune(model, validation, encoded)
@@ -191,6 +193,7 @@ def fit_encoded(
     save: Callable[[int], None] | None = None,
     log_directory: Path | None = None,
     on_rates: Callable[[list[RateRow]], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Trained:
     """As `fine_tune`, over encoded examples.
 
@@ -205,6 +208,7 @@ def fit_encoded(
         save: callable. Called with the epoch after each better one. Defaults to None.
         log_directory: Path. For TensorBoard. Defaults to None: no logs.
         on_rates: callable. Called with the applied table before the first step. Defaults to None.
+        tell: callable. Called with what a person may want to know of features that are computed once. Defaults to None.
     """
     metric = _monitored(model.task, training.monitor)
     examples = len(train) if train is not None and training.epochs else 0
@@ -221,16 +225,18 @@ def fit_encoded(
     monitor = None if validation is None else f"val_{metric}"
     mode = "min" if metric in model.task.minimised else "max"
     best = BestWeights(monitor, mode, save)
-    moving = [callback for part in _parts(strategy, regularizers) for callback in part.callbacks(model)]
-    history = model.fit(
-        train.training_dataset(plan, training.epochs),
-        epochs=training.epochs,
-        steps_per_epoch=plan.steps_per_epoch,
-        validation_data=None if validation is None else validation.evaluation_dataset(training.batch_size),
-        callbacks=[guard, Timer(), *moving, best, *_optional(training, best, log_directory), *callbacks],
-        shuffle=False,  # the plan has done it
-        verbose=0,
-    )
+    parts = _parts(strategy, regularizers)
+    moving = [callback for part in parts for callback in part.callbacks(model)]
+    with features_once(model, train, validation, training, parts, tell) as (train, validation):
+        history = model.fit(
+            train.training_dataset(plan, training.epochs),
+            epochs=training.epochs,
+            steps_per_epoch=plan.steps_per_epoch,
+            validation_data=None if validation is None else validation.evaluation_dataset(training.batch_size),
+            callbacks=[guard, Timer(), *moving, best, *_optional(training, best, log_directory), *callbacks],
+            shuffle=False,  # the plan has done it
+            verbose=0,
+        )
     floats = {name: [float(value) for value in values] for name, values in history.history.items()}
     return Trained(floats, (best.epoch or 0) + 1, rows)
 

@@ -6,7 +6,7 @@ from tftransfer.backbones.layers.chosen_tokens import ChosenTokens
 from tftransfer.backbones.layers.convolution import SequenceConvolution
 from tftransfer.backbones.layers.disentangled import DisentangledSelfAttention, RelativePositions
 from tftransfer.backbones.layers.embeddings import TransformerEmbeddings
-from tftransfer.backbones.layers.encoder import TransformerEncoder, TransformerLayer
+from tftransfer.backbones.layers.encoder import EncoderPart, TransformerEncoder, TransformerLayer
 from tftransfer.backbones.layers.local import LocalSelfAttention, LongformerSelfAttention
 from tftransfer.backbones.layers.mask import PaddingMask
 from tftransfer.backbones.layers.pooler import Pooler
@@ -16,6 +16,7 @@ __all__ = [
     "BlockSparseSelfAttention",
     "ChosenTokens",
     "DisentangledSelfAttention",
+    "EncoderPart",
     "LocalSelfAttention",
     "LongformerSelfAttention",
     "PaddingMask",

@@ -17,7 +17,7 @@ from tftransfer.backbones.layers.parts import added, additions_config, additions
 from tftransfer.backbones.layers.positions import RelativeBias, default_position_ids, rotations
 from tftransfer.backbones.transformer import TransformerConfig
 
-__all__ = ["TransformerEncoder", "TransformerLayer"]
+__all__ = ["EncoderPart", "TransformerEncoder", "TransformerLayer"]
 
 
 def _attention_class(config: TransformerConfig, layer: int) -> type[SelfAttention]:
@@ -182,15 +182,32 @@ class TransformerEncoder(keras.layers.Layer):
         training: bool | None = None,
     ) -> tuple[Any, ...]:
         scope = self.scope(attention_mask, position_ids, global_attention_mask)
+        return self.outputs(hidden, scope, 0, self.config.num_layers, training)
+
+    def outputs(
+        self, hidden: Any, scope: dict[str, Any], first: int, end: int, training: bool | None
+    ) -> tuple[Any, ...]:
+        """Returns what each layer from `first` until before `end` makes of what the one before `first` made."""
         embedded, outputs = hidden, list[Any]()
-        for n in self.config.layer_order:
-            hidden = self.layers[n](hidden, scope, training=training)
-            if self.config.convolution and not outputs:
-                hidden = self.convolution(embedded, hidden, attention_mask, training=training)
+        for position in range(first, end):
+            hidden = self.layers[self.config.layer_order[position]](hidden, scope, training=training)
+            if self.config.convolution and position == 0:
+                hidden = self.convolution(embedded, hidden, scope["attention_mask"], training=training)
             outputs.append(hidden)
-        if self.config.norm == "pre":
+        if self.config.norm == "pre" and end == self.config.num_layers:
             outputs[-1] = self.final_norm(hidden)
         return tuple(outputs)
+
+    @property
+    def frozen_depth(self) -> int:
+        """How many of the lowest layers, with all that they share with others, have nothing to train."""
+        members = {name: getattr(self, name, None) for name in ("convolution", "relative_bias", "relative_positions")}
+        if any(member.trainable_variables for member in members.values() if member is not None):
+            return 0
+        order = self.config.layer_order
+        trained = (depth for depth, n in enumerate(order) if self.layers[n].trainable_variables)
+        norm_trains = self.config.norm == "pre" and bool(self.final_norm.trainable_variables)
+        return min(next(trained, len(order)), len(order) - norm_trains)
 
     def scope(self, attention_mask: Any, position_ids: Any = None, global_attention_mask: Any = None) -> dict[str, Any]:
         """Returns what all layers share: the attention mask, and what their attentions need beside it."""
@@ -218,3 +235,34 @@ class TransformerEncoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "config": self.config.to_dict()} | additions_config(self.additions)
+
+
+class EncoderPart(keras.layers.Layer):
+    """Some of an encoder's layers in a row; their variables are the encoder's.
+
+    Args:
+        encoder: TransformerEncoder. Built.
+        first: int. The first of its layers, from 0. For the first but 0, `hidden` is what the layer before it made.
+        end: int. The layer before which it ends.
+
+    Call arguments:
+        hidden, attention_mask, global_attention_mask, training: As of `TransformerEncoder`.
+
+    Returns:
+        A float tensor `(batch, length, hidden)`: the output of the last of the layers.
+    """
+
+    def __init__(self, encoder: TransformerEncoder, first: int, end: int, **kwargs: Any) -> None:
+        super().__init__(autocast=False, dtype=encoder.dtype_policy, **kwargs)
+        self.encoder = encoder
+        self.first = first
+        self.end = end
+
+    def call(
+        self, hidden: Any, attention_mask: Any, global_attention_mask: Any = None, training: bool | None = None
+    ) -> Any:
+        scope = self.encoder.scope(attention_mask, global_attention_mask=global_attention_mask)
+        return self.encoder.outputs(hidden, scope, self.first, self.end, training)[-1]
+
+    def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[int | None, ...]:
+        return hidden_shape

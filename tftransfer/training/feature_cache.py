@@ -1,0 +1,200 @@
+"""Features computed once: what frozen lower layers make of the texts is kept on disk, and the rest trains on it."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tftransfer.backbones.layers import EncoderPart
+from tftransfer.config import Training
+from tftransfer.data.pipeline import EncodedExamples
+from tftransfer.errors import ConfigError
+from tftransfer.model import STATES
+from tftransfer.regularizers.regularizer import Regularizer
+from tftransfer.strategies.strategy import Strategy
+
+__all__ = ["RowStates", "features_once", "frozen_depth", "split"]
+
+_BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class RowStates:
+    """The states of the tokens of many rows, end to end.
+
+    Args:
+        values: array `(tokens, hidden)`. Memory-mapped.
+        offsets: int array `(rows + 1,)`. Where each row begins.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    def __call__(self, rows: np.ndarray, length: int) -> np.ndarray:
+        """Returns the states of some rows, `(rows, length, hidden)`, zeros where there is padding."""
+        padded = np.zeros((len(rows), length, self.values.shape[1]), self.values.dtype)
+        for place, row in enumerate(rows):
+            states = self.values[self.offsets[row] : self.offsets[row + 1]]
+            padded[place, : len(states)] = states
+        return padded
+
+
+@contextlib.contextmanager
+def features_once(
+    model: Any,
+    train: EncodedExamples,
+    validation: EncodedExamples | None,
+    training: Training,
+    parts: Sequence[Any] = (),
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[tuple[EncodedExamples, EncodedExamples | None]]:
+    """Gives the examples to train with: with the states at the frontier, or as they are.
+
+    The frontier is above the embeddings and as many layers as have nothing to train. Their dropout is off, so their
+    states are a function of the text, and training above them takes the steps that it would take anyway. Meanwhile
+    `model` takes a batch with states from there on; afterwards it is as it was. The file of the states has no name, so
+    nothing is left of it however the training ends.
+
+    Args:
+        model: TransferModel. Compiled, its rates applied.
+        train, validation: EncodedExamples, or None for no validation.
+        training: Training. Its `cache_features`; None stands for True if the whole backbone is frozen.
+        parts: sequence of Strategy and Regularizer. With an objective of their own they see the whole model. Defaults
+            to ().
+        tell: callable. Called with notes for a person. Defaults to None.
+
+    Raises:
+        ConfigError: if `cache_features` is True and there is no room for the states.
+    """
+    tell = tell or (lambda text: None)
+    wanted = training.cache_features
+    if wanted is None:
+        wanted = training.epochs > 1 and frozen_depth(model) == model.get_layer("encoder").config.num_layers
+    reason = _obstacle(model, train, parts) if wanted else ""
+    if not wanted or reason:
+        if reason:
+            tell(f"features are computed anew in every epoch: {reason}")
+        yield train, validation
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            files = [stack.enter_context(_file(model, part)) for part in (train, validation) if part is not None]
+        except ConfigError as error:
+            if training.cache_features:
+                raise
+            tell(f"features are computed anew in every epoch: {error}")
+            files = []
+        if not files:
+            yield train, validation
+            return
+        with model.distribute_strategy.scope():
+            lower, upper = split(model)
+        stored = [_stored(lower, part, file, tell) for part, file in zip((train, validation), files, strict=False)]
+        model.upper = upper
+        try:
+            yield stored[0], stored[1] if validation is not None else None
+        finally:
+            model.upper = None
+
+
+def frozen_depth(model: Any) -> int:
+    """Returns how many of the lowest layers have nothing to train, down to the embeddings; 0 if those train."""
+    embeddings = model.get_layer("embeddings")
+    return 0 if embeddings.trainable_variables else model.get_layer("encoder").frozen_depth
+
+
+def split(model: Any) -> tuple[keras.Model, Callable[..., Any]]:
+    """Cuts a model at the frontier.
+
+    Args:
+        model: TransferModel. With a frozen layer at least.
+
+    Returns:
+        A tuple of a `keras.Model` from the inputs to states `(batch, length, hidden)`, and a callable from a batch with
+        `STATES` to logits. Both share the model's layers.
+    """
+    encoder, depth = model.get_layer("encoder"), frozen_depth(model)
+    inputs, top = [model.input[name] for name in model.input], encoder.config.num_layers
+    embedded, *others = encoder.input  # the masks
+    states = EncoderPart(encoder, 0, depth, name="lower")(embedded, *others)
+    # The cut is made by Keras, which takes any tensor of a graph as the input of a model.
+    above = keras.Model([*inputs, encoder.output[-1]], model.output)
+    if depth < top:
+        last = EncoderPart(encoder, depth, top, name="upper")(states, *others)
+        above = keras.Model([*inputs, states], above([*inputs, last]))
+
+    def upper(batch: Any, training: bool | None = None) -> Any:
+        return above([*(batch[name] for name in model.input), batch[STATES]], training=training)
+
+    return keras.Model(model.input, states), upper
+
+
+def _obstacle(model: Any, train: EncodedExamples, parts: Sequence[Any]) -> str:
+    """Returns why what the lower layers compute cannot be kept; "" if it can."""
+    if frozen_depth(model) == 0:
+        return "the embeddings or the lowest layer train"
+    if train.rewrite is not None:
+        return f"{model.task.name} makes other inputs of the texts each time"
+    plain = (Strategy.objective, Regularizer.objective)
+    changing = [type(part).__name__ for part in parts if type(part).objective not in plain]
+    return f"{', '.join(changing)} may look at the whole model" if changing else ""
+
+
+@contextlib.contextmanager
+def _file(model: Any, encoded: EncodedExamples) -> Iterator[Any]:
+    """Gives a nameless file with room for the states of examples.
+
+    Raises:
+        ConfigError: if that were more than half of what is free.
+    """
+    folder = tempfile.gettempdir()
+    size, free = _size(model, encoded), shutil.disk_usage(folder).free
+    if size > free // 2:
+        raise ConfigError(
+            f"cache_features: expected half of what is free in {folder}, {_megabytes(free // 2)}, to be enough for the "
+            f"states of {len(encoded):,} examples; they take {_megabytes(size)}. Set TMPDIR to a folder on a larger "
+            "disk, or cache_features to false."
+        )
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, max(size, 1))  # a full disk is an error here rather than a crash later
+        yield file
+
+
+def _size(model: Any, encoded: EncodedExamples) -> int:
+    states = model.get_layer("encoder").output[-1]
+    return int(encoded.tokens.offsets[-1]) * states.shape[-1] * _dtype(states).itemsize
+
+
+def _dtype(states: Any) -> np.dtype:
+    import tensorflow as tf
+
+    return np.dtype(tf.as_dtype(states.dtype).as_numpy_dtype)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+def _stored(lower: keras.Model, encoded: EncodedExamples, file: Any, tell: Callable[[str], None]) -> EncodedExamples:
+    """Returns examples with the states that the lower layers make of them, computed now, the short rows together."""
+    offsets, start = encoded.tokens.offsets, time.monotonic()
+    shape = (int(offsets[-1]), lower.output.shape[-1])
+    values = np.memmap(file, _dtype(lower.output), "w+", shape=shape)
+    told, done = start, 0
+    for rows, inputs in encoded.inputs_by_length(_BATCH_SIZE):
+        for row, found in zip(rows, lower.predict(inputs, verbose=0), strict=True):
+            values[offsets[row] : offsets[row + 1]] = found[: offsets[row + 1] - offsets[row]]
+        done += len(rows)
+        if time.monotonic() - told > 15:
+            told = time.monotonic()
+            tell(f"features  row {done:,}/{len(offsets) - 1:,}")
+    seconds = time.monotonic() - start
+    tell(f"features of {len(offsets) - 1:,} rows computed once in {seconds:.0f} s, {_megabytes(values.nbytes)} on disk")
+    return dataclasses.replace(encoded, extra={STATES: RowStates(values, offsets)})
