@@ -1,15 +1,19 @@
 """How much of a pretrained model moves: one file a strategy, each a table of learning rates."""
 
+from tftransfer.strategies.adapters import Adapters
 from tftransfer.strategies.bitfit import BitFit
 from tftransfer.strategies.feature_extraction import FeatureExtraction
 from tftransfer.strategies.full import Full
 from tftransfer.strategies.gradual_unfreezing import GradualUnfreezing
+from tftransfer.strategies.ia3 import IA3
 from tftransfer.strategies.layer_norm import LayerNorm
 from tftransfer.strategies.layerwise_decay import LayerwiseDecay
 from tftransfer.strategies.rate_table import RateTable
 from tftransfer.strategies.strategy import Strategy
 
 __all__ = [
+    "IA3",
+    "Adapters",
     "BitFit",
     "FeatureExtraction",
     "Full",
