@@ -44,6 +44,21 @@ class Additions:
         """
         return None
 
+    def prefix(self, path: str, num_heads: int, head_size: int, dtype: Any) -> Any:
+        """Returns a layer that adds columns to attention, before the softmax; None for none.
+
+        Its call takes the scaled queries `(batch, heads, length, head_size)`, the scores `(batch, heads, length,
+        length)`, their bias, float32 `(batch, 1 or heads, length, length)`, and the values like the queries, and
+        returns the last three with as many more keys as it adds.
+
+        Args:
+            path: str. Such as "encoder/layer_3/attention".
+            num_heads: int.
+            head_size: int. Width of a head.
+            dtype: Keras dtype policy.
+        """
+        return None
+
     def initialize(self, variables: dict[str, Any]) -> None:
         """Fills what begins with numbers that follow from pretrained ones.
 

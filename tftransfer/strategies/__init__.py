@@ -8,6 +8,7 @@ from tftransfer.strategies.gradual_unfreezing import GradualUnfreezing
 from tftransfer.strategies.ia3 import IA3
 from tftransfer.strategies.layer_norm import LayerNorm
 from tftransfer.strategies.layerwise_decay import LayerwiseDecay
+from tftransfer.strategies.prefix_tuning import PrefixTuning
 from tftransfer.strategies.rate_table import RateTable
 from tftransfer.strategies.strategy import Strategy
 
@@ -20,6 +21,7 @@ __all__ = [
     "GradualUnfreezing",
     "LayerNorm",
     "LayerwiseDecay",
+    "PrefixTuning",
     "RateTable",
     "Strategy",
 ]
