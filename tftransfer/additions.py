@@ -59,6 +59,21 @@ class Additions:
         """
         return None
 
+    @property
+    def prompt_length(self) -> int:
+        """How many learned vectors stand before each text, at its first positions; the outputs are without them."""
+        return 0
+
+    def prompt(self, width: int, dtype: Any) -> Any:
+        """Returns a layer that puts `prompt_length` vectors before word embeddings; None for none.
+
+        Args:
+            width: int. The last dimension of the embeddings `(batch, length, width)` that it takes; it returns
+                `(batch, prompt_length + length, width)`.
+            dtype: Keras dtype policy.
+        """
+        return None
+
     def initialize(self, variables: dict[str, Any]) -> None:
         """Fills what begins with numbers that follow from pretrained ones.
 

@@ -9,6 +9,7 @@ from tftransfer.strategies.ia3 import IA3
 from tftransfer.strategies.layer_norm import LayerNorm
 from tftransfer.strategies.layerwise_decay import LayerwiseDecay
 from tftransfer.strategies.prefix_tuning import PrefixTuning
+from tftransfer.strategies.prompt_tuning import PromptTuning
 from tftransfer.strategies.rate_table import RateTable
 from tftransfer.strategies.strategy import Strategy
 
@@ -22,6 +23,7 @@ __all__ = [
     "LayerNorm",
     "LayerwiseDecay",
     "PrefixTuning",
+    "PromptTuning",
     "RateTable",
     "Strategy",
 ]
