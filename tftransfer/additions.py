@@ -44,6 +44,36 @@ class Additions:
         """
         return None
 
+    def prefix(self, path: str, num_heads: int, head_size: int, dtype: Any) -> Any:
+        """Returns a layer that adds columns to attention, before the softmax; None for none.
+
+        Its call takes the scaled queries `(batch, heads, length, head_size)`, the scores `(batch, heads, length,
+        length)`, their bias, float32 `(batch, 1 or heads, length, length)`, and the values like the queries, and
+        returns the last three with as many more keys as it adds.
+
+        Args:
+            path: str. Such as "encoder/layer_3/attention".
+            num_heads: int.
+            head_size: int. Width of a head.
+            dtype: Keras dtype policy.
+        """
+        return None
+
+    @property
+    def prompt_length(self) -> int:
+        """How many learned vectors stand before each text, at its first positions; the outputs are without them."""
+        return 0
+
+    def prompt(self, width: int, dtype: Any) -> Any:
+        """Returns a layer that puts `prompt_length` vectors before word embeddings; None for none.
+
+        Args:
+            width: int. The last dimension of the embeddings `(batch, length, width)` that it takes; it returns
+                `(batch, prompt_length + length, width)`.
+            dtype: Keras dtype policy.
+        """
+        return None
+
     def initialize(self, variables: dict[str, Any]) -> None:
         """Fills what begins with numbers that follow from pretrained ones.
 

@@ -332,7 +332,7 @@ def build(
         task = task.adopt(labels_of(checkpoint, task.head_kind))
     strategy = strategy or Full()
     tokenizer = FastTokenizer.from_directory(checkpoint.directory)
-    task, length = task.with_tokenizer(tokenizer), _length(checkpoint, max_length)
+    task, length = task.with_tokenizer(tokenizer), _length(checkpoint, strategy, max_length)
     backbone = Backbone.from_checkpoint(
         checkpoint, global_tokens=task.global_tokens, dtype=precision, weights=weights, additions=strategy.additions()
     )
@@ -373,10 +373,18 @@ def _with_head(
     return model
 
 
-def _length(checkpoint: Checkpoint, wanted: int | None) -> int:
-    limit = checkpoint.config.max_length
+def _length(checkpoint: Checkpoint, strategy: Strategy, wanted: int | None) -> int:
+    prompt, positions = strategy.additions().prompt_length, checkpoint.config.max_length
+    limit, but = positions - prompt, f" but for the {prompt} of the prompt" if prompt else ""
+    if limit < 3:
+        raise ConfigError(
+            f"length: expected a prompt of at most {positions - 3}, for this checkpoint has {positions} "
+            f"positions; received {prompt}."
+        )
     if wanted is not None and not 3 <= wanted <= limit:
-        raise ConfigError(f"max_length: expected 3 to {limit}, the positions of this checkpoint; received {wanted}.")
+        raise ConfigError(
+            f"max_length: expected 3 to {limit}, the positions of this checkpoint{but}; received {wanted}."
+        )
     return min(128, limit) if wanted is None else wanted
 
 

@@ -8,7 +8,7 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "rates": {"table": [["^head/", 1.0], ["/query/", 0.5], ["", 0.0]]},
 }
 # With that many epochs every variable has had its turn.
-EPOCHS = {"gradual_unfreezing": 3}
+EPOCHS = {"adapters": 2, "gradual_unfreezing": 3}
 
 
 def strategy_block(name: str) -> dict[str, Any]:

@@ -28,8 +28,8 @@ class Backbone(keras.Model):
 
     - `input_ids`: the tokens.
     - `attention_mask`: 0 is padding, n is the n-th sequence of the row. A token sees only its own number, so the usual
-      0/1 mask is the case of one sequence a row, and several texts can be packed into a row. A network from scratch
-      takes one sequence a row.
+      0/1 mask is the case of one sequence a row, and several texts can be packed into a row (into one behind a learned
+      prompt they cannot). A network from scratch takes one sequence a row.
     - `token_type_ids`: the segment of each token.
     - `position_ids`, if asked for: the position of each token in its sequence, from 0 in every family (RoBERTa's rows
       begin further down in its table; that is added). Without it, the first sequence of a row counts from the row's
@@ -72,7 +72,8 @@ class Backbone(keras.Model):
 
     @property
     def hidden_states(self) -> list[Any]:
-        """The symbolic outputs of the embeddings and of every layer, `(batch, length, hidden)` each."""
+        """The symbolic outputs of the embeddings and of every layer, `(batch, length, hidden)` each; with a learned
+        prompt, the embeddings are longer by it."""
         layers = keras.tree.flatten(self.get_layer("encoder").output)  # Keras gives a list of one as what is in it
         return [self.get_layer("embeddings").output[0], *layers]
 
@@ -186,7 +187,7 @@ class Backbone(keras.Model):
             _check_no_additions(additions, config)
             embeddings, encoder = config.embeddings(dtype), config.encoder(dtype)
         else:
-            embeddings = layers.TransformerEmbeddings(config, dtype=dtype, name="embeddings")
+            embeddings = layers.TransformerEmbeddings(config, additions, dtype=dtype, name="embeddings")
             encoder = layers.TransformerEncoder(config, additions, dtype=dtype, name="encoder")
         mask = layers.PaddingMask(dtype=dtype, name="padding_mask")
 

@@ -183,7 +183,10 @@ class TransformerConfig:
 
     @property
     def packed_length(self) -> int | None:
-        """The longest row that may hold several texts, in tokens; None if any row may."""
+        """The longest row that may hold several texts, in tokens; None if any row may.
+
+        Behind a learned prompt (`strategies.PromptTuning`) no row may: it would be that of the first text alone.
+        """
         return self.block_sparse.full_length if self.block_sparse else None
 
     @property

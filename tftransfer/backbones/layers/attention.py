@@ -11,6 +11,7 @@ from tftransfer.backbones.layers.parts import additions_config, additions_of, pr
 from tftransfer.backbones.layers.positions import rotate
 from tftransfer.backbones.layers.softmax import FORBIDDEN, same_sequence, softmax
 from tftransfer.backbones.transformer import TransformerConfig
+from tftransfer.errors import ConfigError
 
 __all__ = ["SelfAttention", "attention_bias"]
 
@@ -70,6 +71,18 @@ class SelfAttention(keras.layers.Layer):
         for name in ("query", "key", "value"):
             self._project(name, hidden_shape, self.config.attention_bias)
         self._project("output", hidden_shape, self.config.attention_output_bias)
+        self.prefix = self.additions.prefix(self.path, self.config.num_heads, self.head_size, self.dtype_policy)
+        if self.prefix is not None:
+            self._check_prefix()
+            self.prefix.build(hidden_shape)
+
+    def _check_prefix(self) -> None:
+        if "bias" not in self.needs:
+            raise ConfigError(
+                "strategy: expected a checkpoint whose tokens all see the whole text, such as a BERT; received one "
+                f"with {type(self).__name__} (Longformer, BigBird and ModernBERT have such layers), which has no "
+                "place for a prefix. Choose another strategy, such as prompt_tuning or lora."
+            )
 
     def _project(self, name: str, hidden_shape: tuple[Any, ...], use_bias: bool) -> None:
         setattr(self, f"{name}_dense", projection(self, name, self.config.hidden_size, use_bias, hidden_shape))
@@ -84,6 +97,11 @@ class SelfAttention(keras.layers.Layer):
             query, key = rotate(query, rotation, interleaved), rotate(key, rotation, interleaved)
             value = rotate(value, rotation, interleaved) if self.config.rotary.values else value
         return self.output_dense(self.merge(self.attend(hidden, query, key, value, scope, training)))
+
+    @property
+    def scale(self) -> float:
+        """What queries are multiplied by before they meet keys."""
+        return self.head_size**-0.5
 
     @property
     def rotation(self) -> str:
@@ -102,13 +120,16 @@ class SelfAttention(keras.layers.Layer):
 
     def attend(self, hidden: Any, query: Any, key: Any, value: Any, scope: dict[str, Any], training: bool) -> Any:
         """Returns what each token takes from the others, `(batch, heads, length, head_size)`."""
-        probabilities = softmax(self.scores(query, key, scope, training), scope["bias"])
+        scores, bias = self.scores(query, key, scope, training), scope["bias"]
+        if self.prefix is not None:
+            scores, bias, value = self.prefix(query * self.scale, scores, bias, value)
+        probabilities = softmax(scores, bias)
         return ops.matmul(self.attention_dropout(probabilities, training=training), value)
 
     def scores(self, query: Any, key: Any, scope: dict[str, Any], training: bool) -> Any:
         """Returns how much each query asks of each key, `(batch, heads, length, length)`."""
         # Scaling the query is cheaper than scaling the scores, which are length / head_size times larger.
-        return ops.matmul(query * self.head_size**-0.5, ops.transpose(key, (0, 1, 3, 2)))
+        return ops.matmul(query * self.scale, ops.transpose(key, (0, 1, 3, 2)))
 
     def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[int | None, ...]:
         return hidden_shape

@@ -62,7 +62,7 @@ class BlockSparseSelfAttention(SelfAttention):
             f"Expected one text a row: rows of over {self.options.full_length} tokens are attended to by blocks, which "
             "cannot keep several texts apart. Received a packed row: pack into shorter rows, or not at all.",
         )
-        tokens, query = GlobalTokens.first_and_last(mask, size), query * self.head_size**-0.5
+        tokens, query = GlobalTokens.first_and_last(mask, size), query * self.scale
         bias = [math.log(1 + self.options.random_blocks)] * size + [0.0] * size
         near = block_attention(
             query, key, value, mask, size, dropout=dropout, global_tokens=tokens, global_bias=tf.constant(bias)

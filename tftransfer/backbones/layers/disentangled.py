@@ -107,10 +107,14 @@ class DisentangledSelfAttention(SelfAttention):
         if self.options.position_to_content and not self.options.shared_projections:
             self._project("position_query", hidden_shape, use_bias=True)
 
+    @property
+    def scale(self) -> float:
+        terms = 1 + self.options.content_to_position + self.options.position_to_content
+        return (self.head_size * terms) ** -0.5
+
     def scores(self, query: Any, key: Any, scope: dict[str, Any], training: bool) -> Any:
         options, rows, length = self.options, scope["relative_rows"], ops.shape(query)[2]
-        scale = (self.head_size * (1 + options.content_to_position + options.position_to_content)) ** -0.5
-        query = query * scale
+        query = query * self.scale
         table = self.position_dropout(scope["relative_positions"], training=training)
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         if options.content_to_position:
@@ -119,7 +123,7 @@ class DisentangledSelfAttention(SelfAttention):
             scores = scores + _by_key(by_distance, length)
         if options.position_to_content:
             dense = self.query_dense if options.shared_projections else self.position_query_dense
-            by_distance = ops.matmul(key, self._positions(dense, table, rows) * scale)
+            by_distance = ops.matmul(key, self._positions(dense, table, rows) * self.scale)
             scores = scores + ops.transpose(_by_key(by_distance, length), (0, 1, 3, 2))
         return scores
 

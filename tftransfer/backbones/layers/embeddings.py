@@ -5,9 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from tftransfer.additions import Additions
 from tftransfer.backbones.layers.frozen import dropout_is_active
-from tftransfer.backbones.layers.parts import dense, initializer, norm
+from tftransfer.backbones.layers.parts import additions_config, additions_of, dense, initializer, norm
 from tftransfer.backbones.layers.positions import default_position_ids
+from tftransfer.backbones.layers.prompt import behind_prompt, prompted, prompted_shape
 from tftransfer.backbones.transformer import TransformerConfig
 
 __all__ = ["TransformerEmbeddings"]
@@ -20,6 +22,7 @@ class TransformerEmbeddings(keras.layers.Layer):
     Args:
         config: TransformerConfig, or the dict of one. Which tables there are, how wide they are, and whether the sum is
             projected to the layers' width at the end (ALBERT: Lan et al., 2020).
+        additions: Additions, or the config of them. Defaults to None: nothing is added.
 
     Call arguments:
         input_ids: int tensor `(batch, length)`.
@@ -30,13 +33,20 @@ class TransformerEmbeddings(keras.layers.Layer):
         training: bool. Whether dropout is active.
 
     Returns:
-        A float tensor `(batch, length, hidden)`, and the float32 table of word embeddings `(vocab, embedding)`, which
-        a head over the vocabulary shares.
+        A float tensor `(batch, length, hidden)`, longer by a prompt if one is added, and the float32 table of word
+        embeddings `(vocab, embedding)`, which a head over the vocabulary shares.
     """
 
-    def __init__(self, config: TransformerConfig | dict[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: TransformerConfig | dict[str, Any],
+        additions: Additions | dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.config = config = TransformerConfig.of(config)
+        self.additions = additions_of(additions)
+        self.prompt = self.additions.prompt(config.embedding_width, self.dtype_policy)
         self.word_embeddings = self._table("word_embeddings", config.vocab_size)
         self.tables = [self.word_embeddings]
         if config.learned_positions:
@@ -67,6 +77,8 @@ class TransformerEmbeddings(keras.layers.Layer):
             table.build(input_ids_shape)
         width = (*input_ids_shape, self.config.embedding_width)
         self.layer_norm.build(width)
+        if self.prompt is not None:
+            self.prompt.build(width)
         if self.config.embedding_size is not None:
             self.projection.build(width)
 
@@ -81,6 +93,11 @@ class TransformerEmbeddings(keras.layers.Layer):
         config = self.config
         # The order of the sum is PyTorch's: float addition is not associative.
         hidden = self.word_embeddings(input_ids)
+        if self.prompt is not None:
+            hidden, length = self.prompt(hidden), self.additions.prompt_length
+            input_ids = prompted(input_ids, length, -1)  # no token at all, so not one of padding
+            attention_mask, position_ids = behind_prompt(attention_mask, position_ids, length)
+            token_type_ids = prompted(token_type_ids, length, 0)
         if config.embedding_scale != 1:
             hidden = hidden * config.embedding_scale
         if config.type_vocab_size:
@@ -108,7 +125,8 @@ class TransformerEmbeddings(keras.layers.Layer):
 
     def compute_output_shape(self, input_ids_shape: tuple[int | None, ...], **other: Any) -> tuple[Any, Any]:
         table = (self.config.vocab_size, self.config.embedding_width)
-        return (*input_ids_shape, self.config.hidden_size), table
+        shape = prompted_shape((*input_ids_shape, self.config.hidden_size), self.additions.prompt_length)
+        return shape, table
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "config": self.config.to_dict()}
+        return {**super().get_config(), "config": self.config.to_dict()} | additions_config(self.additions)

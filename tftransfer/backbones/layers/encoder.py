@@ -15,6 +15,7 @@ from tftransfer.backbones.layers.global_tokens import GlobalTokens
 from tftransfer.backbones.layers.local import LocalSelfAttention, LongformerSelfAttention
 from tftransfer.backbones.layers.parts import added, additions_config, additions_of, norm, projection
 from tftransfer.backbones.layers.positions import RelativeBias, default_position_ids, rotations
+from tftransfer.backbones.layers.prompt import behind_prompt, check_single, prompted, prompted_shape
 from tftransfer.backbones.transformer import TransformerConfig
 
 __all__ = ["EncoderPart", "TransformerEncoder", "TransformerLayer"]
@@ -123,7 +124,7 @@ class TransformerEncoder(keras.layers.Layer):
         additions: Additions, or the config of them. Defaults to None: nothing is added.
 
     Call arguments:
-        hidden: float tensor `(batch, length, hidden)`, the embeddings.
+        hidden: float tensor `(batch, length, hidden)`, the embeddings; longer by a prompt if one is added.
         attention_mask: int tensor `(batch, length)`. 0 is padding, n is the n-th sequence of the row.
         position_ids: int tensor `(batch, length)`, from 0 in every sequence. Defaults to None: counted.
         global_attention_mask: int tensor `(batch, length)`. 1 for global tokens, where there is global attention.
@@ -181,6 +182,12 @@ class TransformerEncoder(keras.layers.Layer):
         global_attention_mask: Any = None,
         training: bool | None = None,
     ) -> tuple[Any, ...]:
+        prompt = self.additions.prompt_length
+        if prompt:
+            check_single(attention_mask)
+            attention_mask, position_ids = behind_prompt(attention_mask, position_ids, prompt)
+            if global_attention_mask is not None:
+                global_attention_mask = prompted(global_attention_mask, prompt, 1)
         scope = self.scope(attention_mask, position_ids, global_attention_mask)
         return self.outputs(hidden, scope, 0, self.config.num_layers, training)
 
@@ -196,7 +203,7 @@ class TransformerEncoder(keras.layers.Layer):
             outputs.append(hidden)
         if self.config.norm == "pre" and end == self.config.num_layers:
             outputs[-1] = self.final_norm(hidden)
-        return tuple(outputs)
+        return tuple(states[:, prompt:] for states in outputs) if prompt else tuple(outputs)
 
     @property
     def frozen_depth(self) -> int:
@@ -231,7 +238,7 @@ class TransformerEncoder(keras.layers.Layer):
         return scope
 
     def compute_output_shape(self, hidden_shape: tuple[int | None, ...], *other: Any) -> tuple[Any, ...]:
-        return (hidden_shape,) * self.config.num_layers
+        return (prompted_shape(hidden_shape, -self.additions.prompt_length),) * self.config.num_layers
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "config": self.config.to_dict()} | additions_config(self.additions)

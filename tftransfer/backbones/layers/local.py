@@ -22,7 +22,7 @@ class LocalSelfAttention(SelfAttention):
 
     def attend(self, hidden: Any, query: Any, key: Any, value: Any, scope: dict[str, Any], training: bool) -> Any:
         return local_attention(
-            query * self.head_size**-0.5,
+            query * self.scale,
             key,
             value,
             scope["attention_mask"],
@@ -52,7 +52,7 @@ class LongformerSelfAttention(LocalSelfAttention):
         if tokens is None:
             return near
         far = global_attention(
-            self.split(self.query_global_dense(tokens.pick(hidden))) * self.head_size**-0.5,
+            self.split(self.query_global_dense(tokens.pick(hidden))) * self.scale,
             self.split(self.key_global_dense(hidden)),
             self.split(self.value_global_dense(hidden)),
             scope["attention_mask"],
