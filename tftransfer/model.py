@@ -176,15 +176,20 @@ class TransferModel(keras.Model):
         outputs = self(x, training=True)
         return outputs, self._share_of_loss(x, y, outputs, sample_weight, training=True)
 
-    def share_of_mean(self, values: Any) -> Any:
+    def share_of_mean(self, values: Any, sample_weight: Any = None) -> Any:
         """Returns this replica's part of a mean over the rows of the global batch; the parts add up to it.
 
         Args:
             values: float tensor `(rows, ...)`. One entry for each row of this replica's part of the batch.
+            sample_weight: float tensor. What entries are multiplied by, as those of the loss are: of the shape of
+                `values`, or `(rows,)`. Defaults to None: nothing.
         """
-        rows = tf.cast(tf.shape(values)[0], values.dtype)
-        (all_rows,) = _sum_over_replicas([rows])
-        return tf.reduce_sum(values) / (all_rows * tf.cast(tf.size(values), values.dtype) / tf.maximum(rows, 1))
+        if sample_weight is not None:
+            weights = tf.cast(sample_weight, values.dtype)
+            values = tf.reduce_mean(values, list(range(weights.shape.rank, values.shape.rank))) * weights
+        rows = tf.reduce_mean(values, list(range(1, values.shape.rank)))  # a replica's part may have none
+        (all_rows,) = _sum_over_replicas([tf.cast(tf.size(rows), rows.dtype)])
+        return tf.reduce_sum(rows) / all_rows
 
     def _share_of_loss(self, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool) -> Any:
         """Returns this replica's part of the mean loss over the global batch; the parts add up to it."""

@@ -158,6 +158,11 @@ class MultiLabelClassification(PooledTask):
             return keras.losses.BinaryFocalCrossentropy(gamma=self.focal_gamma, **options)
         return keras.losses.BinaryCrossentropy(**options)
 
+    def divergence(self, logits: Any, reference: Any, temperature: float = 1.0) -> Any:
+        from tftransfer.tasks.components.divergences import bernoulli_divergence
+
+        return bernoulli_divergence(logits, reference, temperature)
+
     def metrics(self) -> list[Any]:
         from tftransfer.tasks.components.metrics import MultiLabelF1
 

@@ -162,6 +162,14 @@ class QuestionAnswering(Task):
 
         return SpanCrossentropy()
 
+    def divergence(self, logits: Any, reference: Any, temperature: float = 1.0) -> Any:
+        from keras import ops
+
+        from tftransfer.tasks.components.divergences import categorical_divergence
+
+        # Tokens of a row are the alternatives, once for starts and once for ends.
+        return ops.mean(categorical_divergence(logits, reference, temperature, axis=1), axis=-1)
+
     def metrics(self) -> list[Any]:
         from tftransfer.tasks.components.metrics import SpanAccuracy
 

@@ -91,6 +91,11 @@ class Regression(PooledTask):
 
         return keras.losses.MeanSquaredError()
 
+    def divergence(self, logits: Any, reference: Any, temperature: float = 1.0) -> Any:
+        from tftransfer.tasks.components.divergences import squared_distance
+
+        return squared_distance(logits, reference)
+
     def metrics(self) -> list[Any]:
         from tftransfer.tasks.components.metrics import Pearson
 

@@ -157,6 +157,11 @@ class SentenceEmbeddings(Task):
 
         return CosineError() if self._objective == "cosine" else InBatchContrast(self.temperature)
 
+    def divergence(self, logits: Any, reference: Any, temperature: float = 1.0) -> Any:
+        from tftransfer.tasks.components.divergences import squared_distance
+
+        return squared_distance(logits, reference)
+
     def metrics(self) -> list[Any]:
         from tftransfer.tasks.components.pairs import InBatchAccuracy, PairPearson
 

@@ -248,6 +248,25 @@ class Task(abc.ABC):
     def metrics(self) -> list[Any]:
         """Returns fresh `keras.metrics.Metric`s between `targets` and logits."""
 
+    def divergence(self, logits: Any, reference: Any, temperature: float = 1.0) -> Any:
+        """Returns how far logits are from others of the same examples, as distillation and R-Drop want it.
+
+        By default the Kullback-Leibler divergence of the softmax of `logits` from that of `reference`, each divided by
+        the temperature, times the square of the temperature. It has an entry wherever the task's loss has one, and is
+        to be weighed as the loss is, by sample weights (see `TransferModel.share_of_mean`).
+
+        Args:
+            logits: float tensor `(rows, ...)`.
+            reference: float tensor of that shape. Whether it is constant is the caller's choice: `tf.stop_gradient`.
+            temperature: float > 0. Defaults to 1.0. Numbers and vectors have none, and ignore it.
+
+        Returns:
+            A float32 tensor `(rows,)`, or `(rows, targets)` if there are several targets a row; 0 where both agree.
+        """
+        from tftransfer.tasks.components.divergences import categorical_divergence
+
+        return categorical_divergence(logits, reference, temperature)
+
     @property
     def measured(self) -> list[str]:
         """Those of `monitors` that this task with its options measures, the usual one first."""
