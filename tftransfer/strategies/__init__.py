@@ -2,6 +2,7 @@
 
 from tftransfer.strategies.bitfit import BitFit
 from tftransfer.strategies.feature_extraction import FeatureExtraction
+from tftransfer.strategies.few_shot import FewShot
 from tftransfer.strategies.full import Full
 from tftransfer.strategies.gradual_unfreezing import GradualUnfreezing
 from tftransfer.strategies.layer_norm import LayerNorm
@@ -12,6 +13,7 @@ from tftransfer.strategies.strategy import Strategy
 __all__ = [
     "BitFit",
     "FeatureExtraction",
+    "FewShot",
     "Full",
     "GradualUnfreezing",
     "LayerNorm",
