@@ -71,7 +71,8 @@ class Backbone(keras.Model):
     @property
     def hidden_states(self) -> list[Any]:
         """The symbolic outputs of the embeddings and of every layer, `(batch, length, hidden)` each."""
-        return [self.get_layer("embeddings").output[0], *self.get_layer("encoder").output]
+        # Keras unpacks the output of an encoder of one layer.
+        return [self.get_layer("embeddings").output[0], *keras.tree.flatten(self.get_layer("encoder").output)]
 
     @property
     def features(self) -> dict[str, Any]:
