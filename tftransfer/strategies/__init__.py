@@ -1,6 +1,7 @@
 """How much of a pretrained model moves: one file a strategy, each a table of learning rates."""
 
 from tftransfer.strategies.bitfit import BitFit
+from tftransfer.strategies.distillation import Distillation
 from tftransfer.strategies.feature_extraction import FeatureExtraction
 from tftransfer.strategies.few_shot import FewShot
 from tftransfer.strategies.full import Full
@@ -12,6 +13,7 @@ from tftransfer.strategies.strategy import Strategy
 
 __all__ = [
     "BitFit",
+    "Distillation",
     "FeatureExtraction",
     "FewShot",
     "Full",
