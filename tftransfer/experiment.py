@@ -32,8 +32,9 @@ from tftransfer.splits import Splits, read_file, read_splits, sift_answers
 from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.twin import has_twin
 from tftransfer.training.distribution import distribution
-from tftransfer.training.fine_tune import Trained, check_answered, fit_encoded, tune
+from tftransfer.training.fine_tune import Trained, check_answered, fit_encoded, run_stages, tune
 from tftransfer.training.progress import note, progress
+from tftransfer.training.rates import rates_text
 
 __all__ = ["evaluate", "export", "fit", "load", "predict"]
 
@@ -188,11 +189,13 @@ def _task(block: dict[str, Any]) -> Task:
 def _build(
     experiment: config.Experiment, checkpoint: Checkpoint, task: Task, *, pretrained: bool = True
 ) -> TransferModel:
+    strategy = registry.strategies.build(*_named(experiment.strategy))
     return build(
         checkpoint,
         task,
-        strategy=registry.strategies.build(*_named(experiment.strategy)),
+        strategy=strategy.resolve(load) if pretrained else strategy,
         max_length=experiment.model.max_length,
+        keep_layers=experiment.model.keep_layers if pretrained else None,  # a described one has no others
         precision=experiment.training.precision,
         weights=pretrained,
     )
@@ -244,7 +247,7 @@ def _one_step(
         strategy=model.strategy,
         regularizers=_regularizers(experiment),
         training=training,
-        on_rates=lambda rates: note(_rate_table(rates)),
+        on_rates=lambda rates: note(rates_text(rates)),
     )
     return {
         "dry_run": True,
@@ -313,6 +316,8 @@ def _train(
 ) -> Trained:
     training = _training(experiment, model.task)
     with progress() as bar:
+        if "train" in splits.examples:
+            run_stages(model, splits.examples["train"], model.strategy, training, [bar])
         trained = fit_encoded(
             model,
             encoded.get("train"),
@@ -332,19 +337,9 @@ def _train(
 
 
 def _announce_rates(directory: RunDirectory, rates: Any) -> None:
-    text = _rate_table(rates)
+    text = rates_text(rates)
     atomic.write(directory.path / "rates.txt", text + "\n")
     note(text)
-
-
-def _rate_table(rates: Any) -> str:
-    rows = [
-        [row.pattern or "(the rest)", f"{row.rate:g}", f"{row.variables:,}", f"{row.parameters:,}"] for row in rates
-    ]
-    moving = sum(row.parameters for row in rates if row.rate > 0)
-    total = sum(row.parameters for row in rates)
-    shares = f"{moving:,} of {total:,} parameters are trained ({moving / max(total, 1):.1%})"
-    return table(["variables", "rate", "count", "parameters"], rows) + "\n" + shares
 
 
 def _report(model: TransferModel, examples: Examples, encoded: EncodedExamples) -> Any:

@@ -13,19 +13,17 @@ from tftransfer.backbones.backbone import Backbone
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.tensors import LoadReport
 from tftransfer.data.examples import Examples
-from tftransfer.data.pipeline import EncodedExamples
+from tftransfer.data.pipeline import STATES, EncodedExamples
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.objective import Objective
 from tftransfer.pretrained_head import head_hints, labels_of, load_head
 from tftransfer.strategies.full import Full
 from tftransfer.strategies.strategy import Strategy
+from tftransfer.tasks.components.heads import Logits
 from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.fast import FastTokenizer
 
-__all__ = ["STATES", "TransferModel", "build"]
-
-STATES = "states"
-"""The input of a batch that brings along what the lower layers make of its texts."""
+__all__ = ["TransferModel", "build"]
 
 
 @keras.saving.register_keras_serializable("tftransfer")
@@ -157,6 +155,23 @@ class TransferModel(keras.Model):
         examples = Examples(columns, "<texts>", np.arange(1, len(texts) + 1))
         return self.task.decode(self.predict_scores(examples, batch_size), columns)
 
+    def with_task(self, task: Task) -> "TransferModel":
+        """Returns a model for another task on the same backbone: its layers are shared, the head is freshly made.
+
+        Args:
+            task: Task. With what it has to know of training data, such as its labels.
+        """
+        names = {"last_hidden_state": "padding_mask", "pooler_output": "pooler"}
+        there = {layer.name for layer in self.layers}
+        features = {key: self.get_layer(name).output for key, name in names.items() if name in there}
+        features["attention_mask"] = self.input["attention_mask"]
+        features["word_embeddings"] = self.get_layer("embeddings").output[1]
+        inputs = {name: value for name, value in self.input.items() if name not in self.task.inputs()}
+        with self.distribute_strategy.scope():
+            other = _with_head(inputs, features, task.with_tokenizer(self.tokenizer), self.checkpoint)
+        other.tokenizer, other.max_length, other.strategy = self.tokenizer, self.max_length, self.strategy
+        return other
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of training; a step whose loss or gradient is not finite reports a NaN loss and changes nothing."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -243,27 +258,6 @@ class TransferModel(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
 
-@keras.saving.register_keras_serializable("tftransfer")
-class Logits(keras.layers.Layer):
-    """What a head says, as float32, and without a Keras mask.
-
-    Targets say which tokens count; by a mask, Keras would weigh the loss of each replica's tokens once more.
-    """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
-
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """Returns None."""
-
-    def call(self, inputs: Any) -> Any:
-        return inputs * 1.0  # another tensor: Keras hangs masks on tensors
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape
-
-
 def _of_rows(network: keras.Model, encoded: EncodedExamples, batch_size: int) -> list[Any]:
     """Returns what a network says of every row, in their order."""
     answers: list[Any] = [None] * (len(encoded.tokens.offsets) - 1)
@@ -290,6 +284,7 @@ def build(
     revision: str | None = None,
     max_length: int | None = None,
     head: Callable[[Mapping[str, Any]], Any] | None = None,
+    keep_layers: int | Sequence[int] | None = None,
     precision: str = "float32",
     weights: bool = True,
 ) -> TransferModel:
@@ -310,6 +305,8 @@ def build(
         head: callable. From a dict of symbolic features (`last_hidden_state` `(batch, length, hidden)`,
             `attention_mask` `(batch, length)`, `pooler_output` `(batch, hidden)` if there is one) to symbolic logits:
             any Keras layers. Defaults to None: the task's own head.
+        keep_layers: int or sequence of int. So many of the checkpoint's lowest layers, or the numbers of those to keep.
+            Defaults to None: all.
         precision: str. "float32" or "mixed_bfloat16". Defaults to "float32".
         weights: bool. Whether to read the pretrained weights, if there are any. Defaults to True.
 
@@ -327,7 +324,7 @@ def build(
     """
     if precision not in ("float32", "mixed_bfloat16"):  # float16 would need its loss scaled
         raise ConfigError(f"precision: expected float32 or mixed_bfloat16; received '{precision}'.")
-    checkpoint = _opened(checkpoint, revision, task)
+    checkpoint = _opened(checkpoint, revision, task).keeping(keep_layers)
     if not task.is_resolved:
         task = task.adopt(labels_of(checkpoint, task.head_kind))
     strategy = strategy or Full()

@@ -10,7 +10,10 @@ import numpy as np
 from tftransfer.data.batches import BatchPlan, pad, pad_targets
 from tftransfer.token_rows import TokenRows
 
-__all__ = ["EncodedExamples"]
+__all__ = ["STATES", "EncodedExamples"]
+
+STATES = "states"
+"""The input of a batch that brings along what the lower layers of a network make of its texts."""
 
 _UNSEEN = 0
 """Seed of what is drawn for evaluation: the same in every run, so that runs compare."""

@@ -2,7 +2,9 @@
 
 from tftransfer.strategies.adapters import Adapters
 from tftransfer.strategies.bitfit import BitFit
+from tftransfer.strategies.distillation import Distillation
 from tftransfer.strategies.feature_extraction import FeatureExtraction
+from tftransfer.strategies.few_shot import FewShot
 from tftransfer.strategies.frozen_layers import FrozenLayers
 from tftransfer.strategies.full import Full
 from tftransfer.strategies.gradual_unfreezing import GradualUnfreezing
@@ -19,7 +21,9 @@ __all__ = [
     "IA3",
     "Adapters",
     "BitFit",
+    "Distillation",
     "FeatureExtraction",
+    "FewShot",
     "FrozenLayers",
     "Full",
     "GradualUnfreezing",

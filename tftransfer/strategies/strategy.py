@@ -1,14 +1,15 @@
 """What every strategy says of itself: an ordered table of learning rates."""
 
 import abc
+import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tftransfer.additions import Additions
 from tftransfer.objective import Objective
 
-__all__ = ["BACKBONE", "HEAD", "Rates", "Strategy", "by_depth", "num_layers"]
+__all__ = ["BACKBONE", "HEAD", "LABELLED", "Rates", "Stage", "Strategy", "by_depth", "num_layers"]
 
 # (regular expression over a variable's path, learning-rate multiplier); the first match wins.
 Rates = list[tuple[str, float]]
@@ -16,6 +17,9 @@ Rates = list[tuple[str, float]]
 # Every variable of a backbone, and none of a head, has a path that begins so.
 BACKBONE = r"^(embeddings|encoder|pooler)/"
 HEAD = r"^(?!(embeddings|encoder|pooler)/)"
+
+# `Task.problem_type` of tasks with one or several labels a text.
+LABELLED = ("single_label_classification", "multi_label_classification")
 
 
 def num_layers(model: Any) -> int:
@@ -59,6 +63,27 @@ class Strategy(abc.ABC):
             model: keras.Model. The model to be trained.
         """
 
+    def resolve(self, load: Callable[[str], Any]) -> "Strategy":
+        """Returns the strategy with the models in it that a config names by their runs; by default itself.
+
+        Args:
+            load: callable. From the directory of a run to a TransferModel.
+        """
+        return self
+
+    def stages(self, model: Any, columns: Mapping[str, Sequence[Any]], seed: int) -> "Sequence[Stage]":
+        """Returns the trainings of the same backbone that come before the main one, in their order; by default none.
+
+        Args:
+            model: TransferModel. The model to be trained.
+            columns: dict of role -> list. The training data.
+            seed: int. Of whatever is drawn at random.
+
+        Raises:
+            ConfigError: if the strategy is not for the model's task.
+        """
+        return ()
+
     def additions(self) -> Additions:
         """Returns what a backbone is built with for this strategy; nothing by default."""
         return Additions()
@@ -92,3 +117,22 @@ class Strategy(abc.ABC):
             model: TransferModel. Compiled; its optimizer's `set_rates` takes another table.
         """
         return []
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A training before the main one, of the backbone for another task or of the whole model for its own.
+
+    Args:
+        task: str. The other task's registered name; "" for the model's own.
+        options: dict. Its options.
+        columns: dict of role -> list. What it trains on.
+        strategy: Strategy. What moves, and how fast.
+        training: dict. Options of training that differ from those of the main one, such as `epochs`.
+    """
+
+    task: str
+    options: Mapping[str, Any]
+    columns: Mapping[str, Sequence[Any]]
+    strategy: Strategy
+    training: Mapping[str, Any]

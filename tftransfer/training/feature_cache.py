@@ -14,9 +14,8 @@ import numpy as np
 
 from tftransfer.backbones.layers import EncoderPart
 from tftransfer.config import Training
-from tftransfer.data.pipeline import EncodedExamples
+from tftransfer.data.pipeline import STATES, EncodedExamples
 from tftransfer.errors import ConfigError
-from tftransfer.model import STATES
 from tftransfer.regularizers.regularizer import Regularizer
 from tftransfer.strategies.strategy import Strategy
 
@@ -76,7 +75,8 @@ def features_once(
     tell = tell or (lambda text: None)
     wanted = training.cache_features
     if wanted is None:
-        wanted = training.epochs > 1 and frozen_depth(model) == model.get_layer("encoder").config.num_layers
+        depth = frozen_depth(model)
+        wanted = training.epochs > 1 and depth > 0 and depth == model.get_layer("encoder").config.num_layers
     reason = _obstacle(model, train, parts) if wanted else ""
     if not wanted or reason:
         if reason:
@@ -96,7 +96,8 @@ def features_once(
             return
         with model.distribute_strategy.scope():
             lower, upper = split(model)
-        stored = [_stored(lower, part, file, tell) for part, file in zip((train, validation), files, strict=False)]
+        kept = [part for part in (train, validation) if part is not None]
+        stored = [_stored(lower, part, file, tell) for part, file in zip(kept, files, strict=True)]
         model.upper = upper
         try:
             yield stored[0], stored[1] if validation is not None else None
@@ -105,9 +106,12 @@ def features_once(
 
 
 def frozen_depth(model: Any) -> int:
-    """Returns how many of the lowest layers have nothing to train, down to the embeddings; 0 if those train."""
-    embeddings = model.get_layer("embeddings")
-    return 0 if embeddings.trainable_variables else model.get_layer("encoder").frozen_depth
+    """Returns how many of the lowest layers have nothing to train, down to the embeddings; 0 if those train.
+
+    It is 0 too for an encoder that cannot be cut, such as a network from scratch.
+    """
+    embeddings, encoder = model.get_layer("embeddings"), model.get_layer("encoder")
+    return 0 if embeddings.trainable_variables else getattr(encoder, "frozen_depth", 0)
 
 
 def split(model: Any) -> tuple[keras.Model, Callable[..., Any]]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+from tftransfer import registry
 from tftransfer.config import Training, training_options
 from tftransfer.data.batches import BatchPlan
 from tftransfer.data.examples import Examples
@@ -24,7 +26,7 @@ from tftransfer.training.progress import note, progress
 from tftransfer.training.rates import RateRow, apply_rates
 from tftransfer.training.schedule import WarmupLinearDecay, warmup_steps
 
-__all__ = ["Trained", "check_answered", "compile_model", "fine_tune", "fit_encoded", "tune"]
+__all__ = ["Trained", "check_answered", "compile_model", "fine_tune", "fit_encoded", "run_stages", "tune"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,19 +91,20 @@ def fine_tune(
 
         >>> tftransfer.fine_tune(model, train, validation, learning_rate=2e-5, epochs=3)
     """
-    training = training_options(options)
+    training, strategy = training_options(options), strategy or model.strategy
     if not model.task.trains:
         raise ConfigError(f"Expected a task that is trained; {model.task.name} learns nothing. Ask the model as it is.")
     for examples in (train, *([validation] if validation is not None else [])):
         check_answered(model.task, examples)
     with contextlib.ExitStack() as stack:
         shown = [stack.enter_context(progress())] if show_progress else []
+        run_stages(model, train, strategy, training, shown)
         encoded = None if validation is None else model.encode(validation)
         trained = fit_encoded(
             model,
             model.encode(train, training=True),
             encoded,
-            strategy=strategy or model.strategy,
+            strategy=strategy,
             regularizers=regularizers,
             training=training,
             callbacks=[*callbacks, *shown],
@@ -118,6 +121,40 @@ def check_answered(task: Task, examples: Examples) -> None:
     if not task.is_answered(examples.columns):
         raise DataError(
             f"{examples.path}: expected answers, in a column '{task.answer}'; received {', '.join(examples.columns)}."
+        )
+
+
+def run_stages(
+    model: Any,
+    train: Examples,
+    strategy: Strategy,
+    training: Training,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    """Trains a model as its strategy wants it before the main training; most strategies want nothing.
+
+    Args:
+        model: TransferModel.
+        train: Examples. The training data.
+        strategy: Strategy. Its `stages` say what is done.
+        training: Training. Options of the main training, of which a stage takes what it does not set itself.
+        callbacks: sequence of Keras callbacks. Defaults to ().
+    """
+    if not training.epochs:
+        return
+    for stage in strategy.stages(model, train.columns, training.seed):
+        other = model.with_task(registry.tasks.build(stage.task, stage.options)) if stage.task else model
+        columns = {role: list(values) for role, values in stage.columns.items()}
+        where = f"{train.path}: what {type(strategy).__name__} makes of it"
+        examples = Examples(columns, where, np.arange(1, len(columns["text"]) + 1))
+        fit_encoded(
+            other,
+            other.encode(examples, training=True),
+            None,
+            strategy=stage.strategy,
+            training=training.model_copy(update={"monitor": None, "patience": None, **stage.training}),
+            callbacks=callbacks,
+            where=examples.where,
         )
 
 
@@ -227,12 +264,12 @@ def fit_encoded(
     best = BestWeights(monitor, mode, save)
     parts = _parts(strategy, regularizers)
     moving = [callback for part in parts for callback in part.callbacks(model)]
-    with features_once(model, train, validation, training, parts, tell) as (train, validation):
+    with features_once(model, train, validation, training, parts, tell) as (given, held_out):
         history = model.fit(
-            train.training_dataset(plan, training.epochs),
+            given.training_dataset(plan, training.epochs),
             epochs=training.epochs,
             steps_per_epoch=plan.steps_per_epoch,
-            validation_data=None if validation is None else validation.evaluation_dataset(training.batch_size),
+            validation_data=None if held_out is None else held_out.evaluation_dataset(training.batch_size),
             callbacks=[guard, Timer(), *moving, best, *_optional(training, best, log_directory), *callbacks],
             shuffle=False,  # the plan has done it
             verbose=0,

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tftransfer.errors import ConfigError
+from tftransfer.evaluation.tables import table
 
-__all__ = ["RateRow", "apply_rates", "rate_of"]
+__all__ = ["RateRow", "apply_rates", "rate_of", "rates_text"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,3 +72,13 @@ def apply_rates(variables: Iterable[Any], table: Sequence[tuple[str, float]]) ->
         RateRow(pattern, rate, len(members), sum(int(np.prod(v.shape)) for v in members))
         for (pattern, rate), members in zip(table, claimed, strict=True)
     ]
+
+
+def rates_text(rows: Sequence[RateRow]) -> str:
+    """Returns an applied table as text, with how many parameters there are and how many of them are trained."""
+    cells = [
+        [row.pattern or "(the rest)", f"{row.rate:g}", f"{row.variables:,}", f"{row.parameters:,}"] for row in rows
+    ]
+    moving, total = sum(row.parameters for row in rows if row.rate > 0), sum(row.parameters for row in rows)
+    shares = f"{moving:,} of {total:,} parameters are trained ({moving / max(total, 1):.1%})"
+    return table(["variables", "rate", "count", "parameters"], cells) + "\n" + shares

@@ -16,6 +16,7 @@ from tftransfer.tasks.task import HeadHints, Hidden
 
 __all__ = [
     "ClassificationHead",
+    "Logits",
     "MaskedLMHead",
     "SentenceVector",
     "StatesAt",
@@ -218,6 +219,27 @@ class MaskedLMHead(_Head):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "tied": self.tied}
+
+
+@keras.saving.register_keras_serializable("tftransfer")
+class Logits(keras.layers.Layer):
+    """What a head says, as float32, and without a Keras mask.
+
+    Targets say which tokens count; by a mask, Keras would weigh the loss of each replica's tokens once more.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """Returns None."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * 1.0  # another tensor: Keras hangs masks on tensors
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
 
 
 @keras.saving.register_keras_serializable("tftransfer")
