@@ -32,7 +32,7 @@ from tftransfer.splits import Splits, read_file, read_splits, sift_answers
 from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.twin import has_twin
 from tftransfer.training.distribution import distribution
-from tftransfer.training.fine_tune import Trained, check_answered, fit_encoded, tune
+from tftransfer.training.fine_tune import Trained, check_answered, fit_encoded, run_stages, tune
 from tftransfer.training.progress import note, progress
 
 __all__ = ["evaluate", "export", "fit", "load", "predict"]
@@ -313,6 +313,8 @@ def _train(
 ) -> Trained:
     training = _training(experiment, model.task)
     with progress() as bar:
+        if "train" in splits.examples:
+            run_stages(model, splits.examples["train"], model.strategy, training, [bar])
         trained = fit_encoded(
             model,
             encoded.get("train"),

@@ -157,6 +157,23 @@ class TransferModel(keras.Model):
         examples = Examples(columns, "<texts>", np.arange(1, len(texts) + 1))
         return self.task.decode(self.predict_scores(examples, batch_size), columns)
 
+    def with_task(self, task: Task) -> "TransferModel":
+        """Returns a model for another task on the same backbone: its layers are shared, the head is freshly made.
+
+        Args:
+            task: Task. With what it has to know of training data, such as its labels.
+        """
+        names = {"last_hidden_state": "padding_mask", "pooler_output": "pooler"}
+        there = {layer.name for layer in self.layers}
+        features = {key: self.get_layer(name).output for key, name in names.items() if name in there}
+        features["attention_mask"] = self.input["attention_mask"]
+        features["word_embeddings"] = self.get_layer("embeddings").output[1]
+        inputs = {name: value for name, value in self.input.items() if name not in self.task.inputs()}
+        with self.distribute_strategy.scope():
+            other = _with_head(inputs, features, task.with_tokenizer(self.tokenizer), self.checkpoint)
+        other.tokenizer, other.max_length, other.strategy = self.tokenizer, self.max_length, self.strategy
+        return other
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of training; a step whose loss or gradient is not finite reports a NaN loss and changes nothing."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

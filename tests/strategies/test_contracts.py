@@ -4,6 +4,7 @@ import collections
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -55,14 +56,17 @@ def test_the_backbone_is_told_from_the_head(checkpoint: str) -> None:
 def test_a_strategy(name: str, checkpoint: str, tmp_path: Path) -> None:
     strategy = build_strategy(strategy_block(name))
     model = build(checkpoint, strategy)
-    before = {variable.path: variable.numpy() for variable in model.weights}
+    before: dict[str, np.ndarray] = {variable.path: variable.numpy() for variable in model.weights}
+
+    def remember(logs: Any = None) -> None:  # what the main training begins with; stages come before it
+        before.update({variable.path: variable.numpy() for variable in model.weights})
 
     # Every variable has one rate, that of the first pattern in its path, and something trains.
     table = strategy.rates(model)
     first = {path: next(n for n, (pattern, _) in enumerate(table) if re.search(pattern, path)) for path in before}
-    trained = tftransfer.fine_tune(
-        model, ROWS, epochs=EPOCHS.get(name, 1), batch_size=8, warmup=0, learning_rate=1e-2, show_progress=False
-    )
+    options = {"epochs": EPOCHS.get(name, 1), "batch_size": 8, "warmup": 0, "learning_rate": 1e-2}
+    watch = keras.callbacks.LambdaCallback(on_train_begin=remember)
+    trained = tftransfer.fine_tune(model, ROWS, callbacks=[watch], show_progress=False, **options)
     claimed = collections.Counter(first.values())
     assert [(row.pattern, row.rate) for row in trained.rates] == list(table)
     assert [row.variables for row in trained.rates] == [claimed[n] for n in range(len(table))]

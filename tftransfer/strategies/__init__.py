@@ -3,6 +3,7 @@
 from tftransfer.strategies.adapters import Adapters
 from tftransfer.strategies.bitfit import BitFit
 from tftransfer.strategies.feature_extraction import FeatureExtraction
+from tftransfer.strategies.few_shot import FewShot
 from tftransfer.strategies.frozen_layers import FrozenLayers
 from tftransfer.strategies.full import Full
 from tftransfer.strategies.gradual_unfreezing import GradualUnfreezing
@@ -20,6 +21,7 @@ __all__ = [
     "Adapters",
     "BitFit",
     "FeatureExtraction",
+    "FewShot",
     "FrozenLayers",
     "Full",
     "GradualUnfreezing",

@@ -1,14 +1,15 @@
 """What every strategy says of itself: an ordered table of learning rates."""
 
 import abc
+import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tftransfer.additions import Additions
 from tftransfer.objective import Objective
 
-__all__ = ["BACKBONE", "HEAD", "Rates", "Strategy", "by_depth", "num_layers"]
+__all__ = ["BACKBONE", "HEAD", "Rates", "Stage", "Strategy", "by_depth", "num_layers"]
 
 # (regular expression over a variable's path, learning-rate multiplier); the first match wins.
 Rates = list[tuple[str, float]]
@@ -59,6 +60,19 @@ class Strategy(abc.ABC):
             model: keras.Model. The model to be trained.
         """
 
+    def stages(self, model: Any, columns: Mapping[str, Sequence[Any]], seed: int) -> "Sequence[Stage]":
+        """Returns the trainings of the same backbone that come before the main one, in their order; by default none.
+
+        Args:
+            model: TransferModel. The model to be trained.
+            columns: dict of role -> list. The training data.
+            seed: int. Of whatever is drawn at random.
+
+        Raises:
+            ConfigError: if the strategy is not for the model's task.
+        """
+        return ()
+
     def additions(self) -> Additions:
         """Returns what a backbone is built with for this strategy; nothing by default."""
         return Additions()
@@ -92,3 +106,22 @@ class Strategy(abc.ABC):
             model: TransferModel. Compiled; its optimizer's `set_rates` takes another table.
         """
         return []
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A training of the backbone for another task, before that for the model's own.
+
+    Args:
+        task: str. The task's registered name.
+        options: dict. Its options.
+        columns: dict of role -> list. What it trains on.
+        strategy: Strategy. What moves, and how fast.
+        training: dict. Options of training that differ from those of the main one, such as `epochs`.
+    """
+
+    task: str
+    options: Mapping[str, Any]
+    columns: Mapping[str, Sequence[Any]]
+    strategy: Strategy
+    training: Mapping[str, Any]

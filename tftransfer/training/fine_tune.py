@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+from tftransfer import registry
 from tftransfer.config import Training, training_options
 from tftransfer.data.batches import BatchPlan
 from tftransfer.data.examples import Examples
@@ -24,7 +26,7 @@ from tftransfer.training.progress import note, progress
 from tftransfer.training.rates import RateRow, apply_rates
 from tftransfer.training.schedule import WarmupLinearDecay, warmup_steps
 
-__all__ = ["Trained", "check_answered", "compile_model", "fine_tune", "fit_encoded", "tune"]
+__all__ = ["Trained", "check_answered", "compile_model", "fine_tune", "fit_encoded", "run_stages", "tune"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,12 +98,14 @@ def fine_tune(
         check_answered(model.task, examples)
     with contextlib.ExitStack() as stack:
         shown = [stack.enter_context(progress())] if show_progress else []
+        strategy = strategy or model.strategy
+        run_stages(model, train, strategy, training, shown)
         encoded = None if validation is None else model.encode(validation)
         trained = fit_encoded(
             model,
             model.encode(train, training=True),
             encoded,
-            strategy=strategy or model.strategy,
+            strategy=strategy,
             regularizers=regularizers,
             training=training,
             callbacks=[*callbacks, *shown],
@@ -118,6 +122,40 @@ def check_answered(task: Task, examples: Examples) -> None:
     if not task.is_answered(examples.columns):
         raise DataError(
             f"{examples.path}: expected answers, in a column '{task.answer}'; received {', '.join(examples.columns)}."
+        )
+
+
+def run_stages(
+    model: Any,
+    train: Examples,
+    strategy: Strategy,
+    training: Training,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    """Trains a model's backbone as its strategy wants it before the main training; most strategies want nothing.
+
+    Args:
+        model: TransferModel.
+        train: Examples. The training data.
+        strategy: Strategy. Its `stages` say what is done.
+        training: Training. Options of the main training, of which a stage takes what it does not set itself.
+        callbacks: sequence of Keras callbacks. Defaults to ().
+    """
+    if not training.epochs:
+        return
+    for stage in strategy.stages(model, train.columns, training.seed):
+        task = registry.tasks.build(stage.task, stage.options)
+        columns = {role: list(values) for role, values in stage.columns.items()}
+        examples = Examples(columns, f"{task.name} of {train.path}", np.arange(1, len(columns["text"]) + 1))
+        other = model.with_task(task)
+        fit_encoded(
+            other,
+            other.encode(examples, training=True),
+            None,
+            strategy=stage.strategy,
+            training=training.model_copy(update={"monitor": None, "patience": None, **stage.training}),
+            callbacks=callbacks,
+            where=examples.where,
         )
 
 
