@@ -52,11 +52,14 @@ class Model(Section):
         revision: str. Commit, tag or branch on the Hub. Defaults to None: the pinned or newest commit.
         max_length: int. Longest text in tokens; longer ones are cut. Defaults to None: 128, or the checkpoint's own
             limit if that is less.
+        keep_layers: int or list of int. So many of the checkpoint's lowest layers, or the numbers, from 0, of those to
+            keep, such as [0, 2, 4] for every second one of six. Defaults to None: all.
     """
 
     checkpoint: str | None = None
     revision: str | None = None
     max_length: int | None = pydantic.Field(None, ge=3)
+    keep_layers: int | list[int] | None = None
 
 
 class Split(Section):

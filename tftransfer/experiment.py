@@ -193,6 +193,7 @@ def _build(
         task,
         strategy=registry.strategies.build(*_named(experiment.strategy)),
         max_length=experiment.model.max_length,
+        keep_layers=experiment.model.keep_layers if pretrained else None,  # a described one has no others
         precision=experiment.training.precision,
         weights=pretrained,
     )

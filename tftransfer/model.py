@@ -307,6 +307,7 @@ def build(
     revision: str | None = None,
     max_length: int | None = None,
     head: Callable[[Mapping[str, Any]], Any] | None = None,
+    keep_layers: int | Sequence[int] | None = None,
     precision: str = "float32",
     weights: bool = True,
 ) -> TransferModel:
@@ -327,6 +328,8 @@ def build(
         head: callable. From a dict of symbolic features (`last_hidden_state` `(batch, length, hidden)`,
             `attention_mask` `(batch, length)`, `pooler_output` `(batch, hidden)` if there is one) to symbolic logits:
             any Keras layers. Defaults to None: the task's own head.
+        keep_layers: int or sequence of int. So many of the checkpoint's lowest layers, or the numbers of those to keep.
+            Defaults to None: all.
         precision: str. "float32" or "mixed_bfloat16". Defaults to "float32".
         weights: bool. Whether to read the pretrained weights, if there are any. Defaults to True.
 
@@ -344,7 +347,7 @@ def build(
     """
     if precision not in ("float32", "mixed_bfloat16"):  # float16 would need its loss scaled
         raise ConfigError(f"precision: expected float32 or mixed_bfloat16; received '{precision}'.")
-    checkpoint = _opened(checkpoint, revision, task)
+    checkpoint = _opened(checkpoint, revision, task).keeping(keep_layers)
     if not task.is_resolved:
         task = task.adopt(labels_of(checkpoint, task.head_kind))
     strategy = strategy or Full()

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib.util
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import safetensors.numpy
 
 from tftransfer import atomic, registry
-from tftransfer.backbones import hub, refused
+from tftransfer.backbones import fewer, hub, refused
 from tftransfer.backbones.family import Family
 from tftransfer.backbones.network import Network
 from tftransfer.backbones.origin import ORIGIN, Origin
@@ -69,11 +70,13 @@ class Checkpoint:
         directory: Path. Where the files are.
         name: str. What the user called it.
         revision: str. Commit on the Hub, "" for a local directory.
+        layers: tuple of int. The layers that are kept, see `keeping`. Defaults to (): all.
     """
 
     directory: Path
     name: str
     revision: str = ""
+    layers: tuple[int, ...] = ()
 
     @classmethod
     def find(cls, name: str, revision: str | None = None) -> "Checkpoint":
@@ -123,6 +126,24 @@ class Checkpoint:
         Origin.write(directory, network.name, "", False, {}, [])
         return cls(directory, network.name)
 
+    def keeping(self, layers: int | Sequence[int] | None) -> "Checkpoint":
+        """Returns the checkpoint as if it had been made of some of its layers only, such as a student's (Sanh, 2019).
+
+        Args:
+            layers: int or sequence of int. So many of the lowest layers; or the numbers of the layers, from 0, in
+                their order. None for all.
+
+        Raises:
+            ConfigError: if there are no such layers, or these do not make an encoder of the family.
+        """
+        if layers is None:
+            return self
+        kept = tuple(range(layers)) if isinstance(layers, int) else tuple(layers)
+        fewer.check(kept, self.config)
+        found = dataclasses.replace(self, layers=kept)
+        fewer.check_windows(found.config, self.config, kept)
+        return found
+
     def _checked(self) -> "Checkpoint":
         _check_files(self)
         weight_files(self.weights, self._download)
@@ -155,8 +176,9 @@ class Checkpoint:
 
     @functools.cached_property
     def raw_config(self) -> dict[str, Any]:
-        """`config.json` as it is."""
-        return _read_json(self.directory / "config.json")
+        """`config.json` as it is, but for the number of layers where some were left out."""
+        raw = _read_json(self.directory / "config.json")
+        return fewer.config_json(raw, registry.backbones.get(raw["model_type"]), self.layers) if self.layers else raw
 
     @functools.cached_property
     def family(self) -> Family:
@@ -180,7 +202,8 @@ class Checkpoint:
     @functools.cached_property
     def tensors(self) -> TensorFiles:
         """The weights, opened: their headers are read and checked once."""
-        return open_tensors(self.weights)
+        found = open_tensors(self.weights)
+        return fewer.tensors(found, self.family, self.layers) if self.layers else found
 
     @functools.cached_property
     def _names(self) -> dict[str, str]:
@@ -238,6 +261,8 @@ class Checkpoint:
             if (self.directory / name).is_file():
                 (directory / name).parent.mkdir(parents=True, exist_ok=True)
                 atomic.write(directory / name, (self.directory / name).read_bytes())
+        if self.layers:
+            atomic.write(directory / "config.json", json.dumps(self.raw_config, indent=2, ensure_ascii=False) + "\n")
         pooler = self.pooler
         if pooler:
             atomic.write(directory / _POOLER, safetensors.numpy.save(pooler))
