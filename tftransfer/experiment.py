@@ -188,10 +188,11 @@ def _task(block: dict[str, Any]) -> Task:
 def _build(
     experiment: config.Experiment, checkpoint: Checkpoint, task: Task, *, pretrained: bool = True
 ) -> TransferModel:
+    strategy = registry.strategies.build(*_named(experiment.strategy))
     return build(
         checkpoint,
         task,
-        strategy=registry.strategies.build(*_named(experiment.strategy)),
+        strategy=strategy.resolve(load) if pretrained else strategy,
         max_length=experiment.model.max_length,
         keep_layers=experiment.model.keep_layers if pretrained else None,  # a described one has no others
         precision=experiment.training.precision,

@@ -47,6 +47,11 @@ def build(checkpoint: str, strategy: Strategy | None = None, precision: str = "f
     return tftransfer.build(checkpoint, task, strategy=strategy, precision=precision)
 
 
+def strategy_of(name: str, checkpoint: str) -> Strategy:
+    """Returns the strategy of that name; whatever other models it wants are fresh ones."""
+    return build_strategy(strategy_block(name), lambda run: build(checkpoint))
+
+
 def test_the_backbone_is_told_from_the_head(checkpoint: str) -> None:
     paths = [variable.path for variable in build(checkpoint).weights]
     assert [path for path in paths if not re.search(BACKBONE, path)] == ["head/logits/kernel", "head/logits/bias"]
@@ -54,7 +59,7 @@ def test_the_backbone_is_told_from_the_head(checkpoint: str) -> None:
 
 @pytest.mark.parametrize("name", registry.strategies.names())
 def test_a_strategy(name: str, checkpoint: str, tmp_path: Path) -> None:
-    strategy = build_strategy(strategy_block(name))
+    strategy = strategy_of(name, checkpoint)
     model = build(checkpoint, strategy)
     before: dict[str, np.ndarray] = {variable.path: variable.numpy() for variable in model.weights}
 
@@ -99,7 +104,7 @@ def test_a_training_that_goes_on_is_the_one_that_was_never_stopped(
 
     def compiled() -> TransferModel:
         keras.utils.set_random_seed(0)
-        model = build(still_checkpoint, build_strategy(strategy_block(name)))
+        model = build(still_checkpoint, strategy_of(name, still_checkpoint))
         compile_model(model, model.strategy, training, 3 * plan.steps_per_epoch)
         return model
 
@@ -121,6 +126,7 @@ def test_a_training_that_goes_on_is_the_one_that_was_never_stopped(
     fit(part, strategy, 0, 1)
     part.save(tmp_path / "part.keras")
     rest = keras.saving.load_model(tmp_path / "part.keras")
+    rest.task, rest.tokenizer, rest.max_length = part.task, part.tokenizer, part.max_length
     rest.objective = strategy.objective(rest, rest.objective)
     fit(rest, strategy, 1, 3)
     for ours, theirs in zip(rest.weights, whole.weights, strict=True):
@@ -129,7 +135,7 @@ def test_a_training_that_goes_on_is_the_one_that_was_never_stopped(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision(name: str, checkpoint: str) -> None:
-    model = build(checkpoint, build_strategy(strategy_block(name)), "mixed_bfloat16")
+    model = build(checkpoint, strategy_of(name, checkpoint), "mixed_bfloat16")
     before = {variable.path: variable.numpy() for variable in model.weights}
     trained = tftransfer.fine_tune(
         model, ROWS, epochs=EPOCHS.get(name, 1), batch_size=8, warmup=0, learning_rate=1e-2, show_progress=False
@@ -145,7 +151,7 @@ def test_half_precision(name: str, checkpoint: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", registry.strategies.names())
 def test_an_export_answers_as_the_model(name: str, checkpoint: str, tmp_path: Path) -> None:
-    model = build(checkpoint, build_strategy(strategy_block(name)))
+    model = build(checkpoint, strategy_of(name, checkpoint))
     tftransfer.fine_tune(model, ROWS, epochs=1, batch_size=8, learning_rate=1e-2, show_progress=False)
     # It compares the answers of a fresh process with the model's, and raises where they differ.
     version = tftransfer.export(model, tmp_path / "export", texts=ROWS.columns["text"])

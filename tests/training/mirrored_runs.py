@@ -84,7 +84,9 @@ def run(case: dict[str, Any], strategy: tf.distribute.Strategy) -> dict[str, np.
         keras.utils.set_random_seed(0)
         train_columns = examples(case["columns"], case["rows"]).columns
         task = registry.tasks.build(**named(case["task"])).resolve(train_columns)
-        transfer = registry.strategies.build(**named(case["strategy"]))
+        transfer = registry.strategies.build(**named(case["strategy"])).resolve(
+            lambda run: tftransfer.build(case["checkpoint"], task)  # another model that it wants is a fresh one
+        )
         model = tftransfer.build(case["checkpoint"], task, strategy=transfer)
     train = model.encode(examples(case["columns"], case["rows"]), training=True)
     if case["poisoned"]:

@@ -2,6 +2,7 @@
 
 from tftransfer.strategies.adapters import Adapters
 from tftransfer.strategies.bitfit import BitFit
+from tftransfer.strategies.distillation import Distillation
 from tftransfer.strategies.feature_extraction import FeatureExtraction
 from tftransfer.strategies.few_shot import FewShot
 from tftransfer.strategies.frozen_layers import FrozenLayers
@@ -20,6 +21,7 @@ __all__ = [
     "IA3",
     "Adapters",
     "BitFit",
+    "Distillation",
     "FeatureExtraction",
     "FewShot",
     "FrozenLayers",

@@ -10,11 +10,9 @@ from tftransfer import registry
 from tftransfer.errors import ConfigError
 from tftransfer.strategies.feature_extraction import FeatureExtraction
 from tftransfer.strategies.full import Full
-from tftransfer.strategies.strategy import Stage
+from tftransfer.strategies.strategy import LABELLED, Stage
 
 __all__ = ["FewShot", "pairs_of"]
-
-_PROBLEMS = ("single_label_classification", "multi_label_classification")
 
 
 @registry.strategies.register("few_shot")
@@ -56,7 +54,7 @@ class FewShot(FeatureExtraction):
             raise ConfigError(f"learning_rate: expected a number > 0; received {self.learning_rate}.")
 
     def stages(self, model: Any, columns: Mapping[str, Sequence[Any]], seed: int) -> Sequence[Stage]:
-        if model.task.problem_type not in _PROBLEMS or "text_pair" in columns:
+        if model.task.problem_type not in LABELLED or "text_pair" in columns:
             raise ConfigError(
                 "strategy: few_shot expected a task with labels of single texts, sequence_classification or "
                 f"multi_label_classification; received {model.task.name}"

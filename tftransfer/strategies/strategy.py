@@ -9,7 +9,7 @@ from typing import Any
 from tftransfer.additions import Additions
 from tftransfer.objective import Objective
 
-__all__ = ["BACKBONE", "HEAD", "Rates", "Stage", "Strategy", "by_depth", "num_layers"]
+__all__ = ["BACKBONE", "HEAD", "LABELLED", "Rates", "Stage", "Strategy", "by_depth", "num_layers"]
 
 # (regular expression over a variable's path, learning-rate multiplier); the first match wins.
 Rates = list[tuple[str, float]]
@@ -17,6 +17,9 @@ Rates = list[tuple[str, float]]
 # Every variable of a backbone, and none of a head, has a path that begins so.
 BACKBONE = r"^(embeddings|encoder|pooler)/"
 HEAD = r"^(?!(embeddings|encoder|pooler)/)"
+
+# `Task.problem_type` of tasks with one or several labels a text.
+LABELLED = ("single_label_classification", "multi_label_classification")
 
 
 def num_layers(model: Any) -> int:
@@ -59,6 +62,14 @@ class Strategy(abc.ABC):
         Args:
             model: keras.Model. The model to be trained.
         """
+
+    def resolve(self, load: Callable[[str], Any]) -> "Strategy":
+        """Returns the strategy with the models in it that a config names by their runs; by default itself.
+
+        Args:
+            load: callable. From the directory of a run to a TransferModel.
+        """
+        return self
 
     def stages(self, model: Any, columns: Mapping[str, Sequence[Any]], seed: int) -> "Sequence[Stage]":
         """Returns the trainings of the same backbone that come before the main one, in their order; by default none.
@@ -110,10 +121,10 @@ class Strategy(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A training of the backbone for another task, before that for the model's own.
+    """A training before the main one, of the backbone for another task or of the whole model for its own.
 
     Args:
-        task: str. The task's registered name.
+        task: str. The other task's registered name; "" for the model's own.
         options: dict. Its options.
         columns: dict of role -> list. What it trains on.
         strategy: Strategy. What moves, and how fast.

@@ -132,7 +132,7 @@ def run_stages(
     training: Training,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
-    """Trains a model's backbone as its strategy wants it before the main training; most strategies want nothing.
+    """Trains a model as its strategy wants it before the main training; most strategies want nothing.
 
     Args:
         model: TransferModel.
@@ -144,10 +144,10 @@ def run_stages(
     if not training.epochs:
         return
     for stage in strategy.stages(model, train.columns, training.seed):
-        task = registry.tasks.build(stage.task, stage.options)
+        other = model.with_task(registry.tasks.build(stage.task, stage.options)) if stage.task else model
         columns = {role: list(values) for role, values in stage.columns.items()}
-        examples = Examples(columns, f"{task.name} of {train.path}", np.arange(1, len(columns["text"]) + 1))
-        other = model.with_task(task)
+        where = f"{train.path}: what {type(strategy).__name__} makes of it"
+        examples = Examples(columns, where, np.arange(1, len(columns["text"]) + 1))
         fit_encoded(
             other,
             other.encode(examples, training=True),
