@@ -34,6 +34,7 @@ from tftransfer.tokenizers.twin import has_twin
 from tftransfer.training.distribution import distribution
 from tftransfer.training.fine_tune import Trained, check_answered, fit_encoded, run_stages, tune
 from tftransfer.training.progress import note, progress
+from tftransfer.training.rates import rate_table
 
 __all__ = ["evaluate", "export", "fit", "load", "predict"]
 
@@ -246,7 +247,7 @@ def _one_step(
         strategy=model.strategy,
         regularizers=_regularizers(experiment),
         training=training,
-        on_rates=lambda rates: note(_rate_table(rates)),
+        on_rates=lambda rates: note(rate_table(rates)),
     )
     return {
         "dry_run": True,
@@ -336,19 +337,9 @@ def _train(
 
 
 def _announce_rates(directory: RunDirectory, rates: Any) -> None:
-    text = _rate_table(rates)
+    text = rate_table(rates)
     atomic.write(directory.path / "rates.txt", text + "\n")
     note(text)
-
-
-def _rate_table(rates: Any) -> str:
-    rows = [
-        [row.pattern or "(the rest)", f"{row.rate:g}", f"{row.variables:,}", f"{row.parameters:,}"] for row in rates
-    ]
-    moving = sum(row.parameters for row in rates if row.rate > 0)
-    total = sum(row.parameters for row in rates)
-    shares = f"{moving:,} of {total:,} parameters are trained ({moving / max(total, 1):.1%})"
-    return table(["variables", "rate", "count", "parameters"], rows) + "\n" + shares
 
 
 def _report(model: TransferModel, examples: Examples, encoded: EncodedExamples) -> Any:

@@ -19,6 +19,7 @@ from tftransfer.objective import Objective
 from tftransfer.pretrained_head import head_hints, labels_of, load_head
 from tftransfer.strategies.full import Full
 from tftransfer.strategies.strategy import Strategy
+from tftransfer.tasks.components.logits import Logits
 from tftransfer.tasks.task import Task
 from tftransfer.tokenizers.fast import FastTokenizer
 
@@ -158,11 +159,7 @@ class TransferModel(keras.Model):
         return self.task.decode(self.predict_scores(examples, batch_size), columns)
 
     def with_task(self, task: Task) -> "TransferModel":
-        """Returns a model for another task on the same backbone: its layers are shared, the head is freshly made.
-
-        Args:
-            task: Task. With what it has to know of training data, such as its labels.
-        """
+        """Returns a model for another task, nothing open in it, on the same layers; its head is freshly made."""
         names = {"last_hidden_state": "padding_mask", "pooler_output": "pooler"}
         there = {layer.name for layer in self.layers}
         features = {key: self.get_layer(name).output for key, name in names.items() if name in there}
@@ -260,27 +257,6 @@ class TransferModel(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
 
-@keras.saving.register_keras_serializable("tftransfer")
-class Logits(keras.layers.Layer):
-    """What a head says, as float32, and without a Keras mask.
-
-    Targets say which tokens count; by a mask, Keras would weigh the loss of each replica's tokens once more.
-    """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
-
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """Returns None."""
-
-    def call(self, inputs: Any) -> Any:
-        return inputs * 1.0  # another tensor: Keras hangs masks on tensors
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape
-
-
 def _of_rows(network: keras.Model, encoded: EncodedExamples, batch_size: int) -> list[Any]:
     """Returns what a network says of every row, in their order."""
     answers: list[Any] = [None] * (len(encoded.tokens.offsets) - 1)
@@ -328,8 +304,7 @@ def build(
         head: callable. From a dict of symbolic features (`last_hidden_state` `(batch, length, hidden)`,
             `attention_mask` `(batch, length)`, `pooler_output` `(batch, hidden)` if there is one) to symbolic logits:
             any Keras layers. Defaults to None: the task's own head.
-        keep_layers: int or sequence of int. So many of the checkpoint's lowest layers, or the numbers of those to keep.
-            Defaults to None: all.
+        keep_layers: int or sequence of int. So many of the lowest layers, or numbers of layers. Defaults to None: all.
         precision: str. "float32" or "mixed_bfloat16". Defaults to "float32".
         weights: bool. Whether to read the pretrained weights, if there are any. Defaults to True.
 
@@ -348,10 +323,8 @@ def build(
     if precision not in ("float32", "mixed_bfloat16"):  # float16 would need its loss scaled
         raise ConfigError(f"precision: expected float32 or mixed_bfloat16; received '{precision}'.")
     checkpoint = _opened(checkpoint, revision, task).keeping(keep_layers)
-    if not task.is_resolved:
-        task = task.adopt(labels_of(checkpoint, task.head_kind))
-    strategy = strategy or Full()
-    tokenizer = FastTokenizer.from_directory(checkpoint.directory)
+    task = task if task.is_resolved else task.adopt(labels_of(checkpoint, task.head_kind))
+    strategy, tokenizer = strategy or Full(), FastTokenizer.from_directory(checkpoint.directory)
     task, length = task.with_tokenizer(tokenizer), _length(checkpoint, strategy, max_length)
     backbone = Backbone.from_checkpoint(
         checkpoint, global_tokens=task.global_tokens, dtype=precision, weights=weights, additions=strategy.additions()

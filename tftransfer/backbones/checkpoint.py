@@ -18,7 +18,7 @@ from tftransfer.backbones.network import Network
 from tftransfer.backbones.origin import ORIGIN, Origin
 from tftransfer.backbones.safetensors_files import INDEX, TensorFiles, open_tensors, weight_files
 from tftransfer.backbones.transformer import TransformerConfig
-from tftransfer.errors import CheckpointError
+from tftransfer.errors import CheckpointError, ConfigError
 from tftransfer.registry import suggest
 
 __all__ = ["PINNED", "Checkpoint", "Pin", "package_folder"]
@@ -138,10 +138,12 @@ class Checkpoint:
         """
         if layers is None:
             return self
+        if not isinstance(self.config, TransformerConfig):
+            raise ConfigError(f"keep_layers: expected a pretrained Transformer; received the network '{self.name}'.")
         kept = tuple(range(layers)) if isinstance(layers, int) else tuple(layers)
         fewer.check(kept, self.config)
         found = dataclasses.replace(self, layers=kept)
-        fewer.check_windows(found.config, self.config, kept)
+        fewer.check_windows(found.family.config(found.raw_config), self.config, kept)
         return found
 
     def _checked(self) -> "Checkpoint":

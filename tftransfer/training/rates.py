@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tftransfer.errors import ConfigError
+from tftransfer.evaluation.tables import table
 
-__all__ = ["RateRow", "apply_rates", "rate_of"]
+__all__ = ["RateRow", "apply_rates", "rate_of", "rate_table"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,3 +72,14 @@ def apply_rates(variables: Iterable[Any], table: Sequence[tuple[str, float]]) ->
         RateRow(pattern, rate, len(members), sum(int(np.prod(v.shape)) for v in members))
         for (pattern, rate), members in zip(table, claimed, strict=True)
     ]
+
+
+def rate_table(rates: Sequence[RateRow]) -> str:
+    """Returns what a person sees of an applied table."""
+    rows = [
+        [row.pattern or "(the rest)", f"{row.rate:g}", f"{row.variables:,}", f"{row.parameters:,}"] for row in rates
+    ]
+    moving = sum(row.parameters for row in rates if row.rate > 0)
+    total = sum(row.parameters for row in rates)
+    shares = f"{moving:,} of {total:,} parameters are trained ({moving / max(total, 1):.1%})"
+    return table(["variables", "rate", "count", "parameters"], rows) + "\n" + shares
