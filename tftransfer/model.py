@@ -156,11 +156,7 @@ class TransferModel(keras.Model):
         return self.task.decode(self.predict_scores(examples, batch_size), columns)
 
     def with_task(self, task: Task) -> "TransferModel":
-        """Returns a model for another task on the same backbone: its layers are shared, the head is freshly made.
-
-        Args:
-            task: Task. With what it has to know of training data, such as its labels.
-        """
+        """Returns a model for another task, nothing open in it, on the same layers; its head is freshly made."""
         names = {"last_hidden_state": "padding_mask", "pooler_output": "pooler"}
         there = {layer.name for layer in self.layers}
         features = {key: self.get_layer(name).output for key, name in names.items() if name in there}
@@ -305,8 +301,7 @@ def build(
         head: callable. From a dict of symbolic features (`last_hidden_state` `(batch, length, hidden)`,
             `attention_mask` `(batch, length)`, `pooler_output` `(batch, hidden)` if there is one) to symbolic logits:
             any Keras layers. Defaults to None: the task's own head.
-        keep_layers: int or sequence of int. So many of the checkpoint's lowest layers, or the numbers of those to keep.
-            Defaults to None: all.
+        keep_layers: int or sequence of int. So many of the lowest layers, or numbers of layers. Defaults to None: all.
         precision: str. "float32" or "mixed_bfloat16". Defaults to "float32".
         weights: bool. Whether to read the pretrained weights, if there are any. Defaults to True.
 
@@ -325,10 +320,8 @@ def build(
     if precision not in ("float32", "mixed_bfloat16"):  # float16 would need its loss scaled
         raise ConfigError(f"precision: expected float32 or mixed_bfloat16; received '{precision}'.")
     checkpoint = _opened(checkpoint, revision, task).keeping(keep_layers)
-    if not task.is_resolved:
-        task = task.adopt(labels_of(checkpoint, task.head_kind))
-    strategy = strategy or Full()
-    tokenizer = FastTokenizer.from_directory(checkpoint.directory)
+    task = task if task.is_resolved else task.adopt(labels_of(checkpoint, task.head_kind))
+    strategy, tokenizer = strategy or Full(), FastTokenizer.from_directory(checkpoint.directory)
     task, length = task.with_tokenizer(tokenizer), _length(checkpoint, strategy, max_length)
     backbone = Backbone.from_checkpoint(
         checkpoint, global_tokens=task.global_tokens, dtype=precision, weights=weights, additions=strategy.additions()
