@@ -101,15 +101,16 @@ QUICK = {"mean", "tags, a layer"}
 
 @pytest.mark.parametrize("case", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in CASES])
 def test_it_is_the_training_that_computes_them_anew(
-    case: str, tiny_checkpoint: Path, toy: Callable[..., Examples]
+    case: str, tiny_checkpoint: Path, dropping_checkpoint: Path, toy: Callable[..., Examples]
 ) -> None:
     """With dropout: what trains draws the same."""
     task, strategy, change = CASES[case]
+    checkpoint = dropping_checkpoint if case == "mean" else tiny_checkpoint  # of one layer, of two
     data = [change(toy(21)), change(toy(11, seed=1))]
-    anew = train(tiny_checkpoint, task, strategy, data, cache_features=False)
+    anew = train(checkpoint, task, strategy, data, cache_features=False)
     depth = frozen_depth(anew[0])
-    assert depth == (2 if isinstance(strategy, FeatureExtraction) else 1)
-    once = train(tiny_checkpoint, task, strategy, data, cache_features=True, callbacks=[Broken(depth)])
+    assert depth == (2 if case == "pooler" else 1)
+    once = train(checkpoint, task, strategy, data, cache_features=True, callbacks=[Broken(depth)])
     assert_equal(once, anew)
 
 
@@ -180,9 +181,16 @@ def test_who_does_it_by_default(tiny_checkpoint: Path, toy: Callable[..., Exampl
     assert told(FeatureExtraction()).startswith(once)
     assert told(FeatureExtraction(), epochs=1) == told(FrozenLayers(1)) == told(Full()) == ""
     assert told(FeatureExtraction(), cache_features=False) == ""
-    assert told(Full(), cache_features=True) == anew + "the embeddings or the lowest layer train"
+    assert told(Full(), cache_features=True) == anew + "no layer of a Transformer is frozen down to the embeddings"
     assert told(FeatureExtraction(), regularizers=[Twice()]) == anew + "Twice may look at the whole model"
     assert told(FeatureExtraction(), MaskedLM()) == anew + "masked_lm makes other inputs of the texts each time"
+
+
+def test_a_network_that_is_no_transformer() -> None:
+    inputs = {"input_ids": keras.Input((None,), dtype="int32", name="input_ids")}
+    words = keras.layers.Embedding(9, 4, name="embeddings", trainable=False)(inputs["input_ids"])
+    outputs = keras.layers.Dense(2)(keras.layers.LSTM(3, name="encoder", trainable=False)(words))
+    assert frozen_depth(keras.Model(inputs, outputs)) == 0
 
 
 def test_a_disk_that_is_full(

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tftransfer.backbones.layers import EncoderPart
+from tftransfer.backbones.layers import EncoderPart, TransformerEncoder
 from tftransfer.config import Training
 from tftransfer.data.pipeline import STATES, EncodedExamples
 from tftransfer.errors import ConfigError
@@ -73,31 +73,21 @@ def features_once(
         ConfigError: if `cache_features` is True and there is no room for the states.
     """
     tell = tell or (lambda text: None)
-    wanted = training.cache_features
-    if wanted is None:
-        depth = frozen_depth(model)
-        wanted = training.epochs > 1 and depth > 0 and depth == model.get_layer("encoder").config.num_layers
-    reason = _obstacle(model, train, parts) if wanted else ""
-    if not wanted or reason:
+    examples = [part for part in (train, validation) if part is not None]
+    reason = _obstacle(model, train, parts) if _wanted(model, training) else None
+    if reason == "":
+        reason = _lack_of_room(model, examples)
+        if reason and training.cache_features:
+            raise ConfigError(reason)
+    if reason is None or reason:
         if reason:
             tell(f"features are computed anew in every epoch: {reason}")
         yield train, validation
         return
+    with model.distribute_strategy.scope():
+        lower, upper = split(model)
     with contextlib.ExitStack() as stack:
-        try:
-            files = [stack.enter_context(_file(model, part)) for part in (train, validation) if part is not None]
-        except ConfigError as error:
-            if training.cache_features:
-                raise
-            tell(f"features are computed anew in every epoch: {error}")
-            files = []
-        if not files:
-            yield train, validation
-            return
-        with model.distribute_strategy.scope():
-            lower, upper = split(model)
-        kept = [part for part in (train, validation) if part is not None]
-        stored = [_stored(lower, part, file, tell) for part, file in zip(kept, files, strict=True)]
+        stored = [_stored(lower, part, stack.enter_context(_file(model, part)), tell) for part in examples]
         model.upper = upper
         try:
             yield stored[0], stored[1] if validation is not None else None
@@ -105,13 +95,23 @@ def features_once(
             model.upper = None
 
 
+def _wanted(model: Any, training: Training) -> bool:
+    if training.cache_features is not None:
+        return training.cache_features
+    depth = frozen_depth(model)
+    return training.epochs > 1 and depth > 0 and depth == model.get_layer("encoder").config.num_layers
+
+
 def frozen_depth(model: Any) -> int:
     """Returns how many of the lowest layers have nothing to train, down to the embeddings; 0 if those train.
 
-    It is 0 too for an encoder that cannot be cut, such as a network from scratch.
+    It is 0, too, of a model that has no Transformer's layers.
     """
-    embeddings, encoder = model.get_layer("embeddings"), model.get_layer("encoder")
-    return 0 if embeddings.trainable_variables else getattr(encoder, "frozen_depth", 0)
+    layers = {layer.name: layer for layer in model.layers}
+    encoder = layers.get("encoder")
+    if not isinstance(encoder, TransformerEncoder) or layers["embeddings"].trainable_variables:
+        return 0
+    return encoder.frozen_depth
 
 
 def split(model: Any) -> tuple[keras.Model, Callable[..., Any]]:
@@ -129,7 +129,7 @@ def split(model: Any) -> tuple[keras.Model, Callable[..., Any]]:
     embedded, *others = encoder.input  # the masks
     states = EncoderPart(encoder, 0, depth, name="lower")(embedded, *others)
     # The cut is made by Keras, which takes any tensor of a graph as the input of a model.
-    above = keras.Model([*inputs, encoder.output[-1]], model.output)
+    above = keras.Model([*inputs, _top_states(encoder)], model.output)
     if depth < top:
         last = EncoderPart(encoder, depth, top, name="upper")(states, *others)
         above = keras.Model([*inputs, states], above([*inputs, last]))
@@ -143,7 +143,7 @@ def split(model: Any) -> tuple[keras.Model, Callable[..., Any]]:
 def _obstacle(model: Any, train: EncodedExamples, parts: Sequence[Any]) -> str:
     """Returns why what the lower layers compute cannot be kept; "" if it can."""
     if frozen_depth(model) == 0:
-        return "the embeddings or the lowest layer train"
+        return "no layer of a Transformer is frozen down to the embeddings"
     if train.rewrite is not None:
         return f"{model.task.name} makes other inputs of the texts each time"
     plain = (Strategy.objective, Regularizer.objective)
@@ -151,29 +151,34 @@ def _obstacle(model: Any, train: EncodedExamples, parts: Sequence[Any]) -> str:
     return f"{', '.join(changing)} may look at the whole model" if changing else ""
 
 
+def _lack_of_room(model: Any, examples: Sequence[EncodedExamples]) -> str:
+    """Returns what is to be done if the states of examples took more than half of what is free; "" if they do not."""
+    folder = tempfile.gettempdir()
+    size, free = sum(_size(model, part) for part in examples), shutil.disk_usage(folder).free
+    if size <= free // 2:
+        return ""
+    return (
+        f"cache_features: expected half of what is free in {folder}, {_megabytes(free // 2)}, to be enough for the "
+        f"states of {sum(map(len, examples)):,} examples; they take {_megabytes(size)}. Set TMPDIR to a larger disk, "
+        "or cache_features to false."
+    )
+
+
 @contextlib.contextmanager
 def _file(model: Any, encoded: EncodedExamples) -> Iterator[Any]:
-    """Gives a nameless file with room for the states of examples.
-
-    Raises:
-        ConfigError: if that were more than half of what is free.
-    """
-    folder = tempfile.gettempdir()
-    size, free = _size(model, encoded), shutil.disk_usage(folder).free
-    if size > free // 2:
-        raise ConfigError(
-            f"cache_features: expected half of what is free in {folder}, {_megabytes(free // 2)}, to be enough for the "
-            f"states of {len(encoded):,} examples; they take {_megabytes(size)}. Set TMPDIR to a folder on a larger "
-            "disk, or cache_features to false."
-        )
-    with tempfile.TemporaryFile(dir=folder) as file:
-        os.posix_fallocate(file.fileno(), 0, max(size, 1))  # a full disk is an error here rather than a crash later
+    """Gives a nameless file with room for the states of examples."""
+    with tempfile.TemporaryFile() as file:
+        os.posix_fallocate(file.fileno(), 0, _size(model, encoded))  # a full disk is an error here, not a crash later
         yield file
 
 
 def _size(model: Any, encoded: EncodedExamples) -> int:
-    states = model.get_layer("encoder").output[-1]
+    states = _top_states(model.get_layer("encoder"))
     return int(encoded.tokens.offsets[-1]) * states.shape[-1] * _dtype(states).itemsize
+
+
+def _top_states(encoder: TransformerEncoder) -> Any:
+    return keras.tree.flatten(encoder.output)[-1]  # Keras gives a list of one as what is in it
 
 
 def _dtype(states: Any) -> np.dtype:
