@@ -16,6 +16,8 @@ from tftransfer.model import TransferModel
 from tftransfer.regularizers import Regularizer
 
 NAMES = registry.regularizers.names()
+# The quick suite has one by itself, and all together; `test_truths.py` has each of them.
+ALONE = [pytest.param(n, marks=[] if n == "mixout" else pytest.mark.slow) for n in NAMES]
 STEP = {"epochs": 1, "batch_size": 8, "warmup": 0, "learning_rate": 1e-2, "show_progress": False}
 
 
@@ -42,7 +44,7 @@ def check(
     [("full", "float32"), pytest.param("feature_extraction", "mixed_bfloat16", marks=pytest.mark.slow)],
     ids=["full", "half"],
 )
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALONE)
 def test_a_regularizer(
     name: str,
     strategy: str,
