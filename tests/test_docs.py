@@ -30,3 +30,9 @@ def test_every_network_and_its_options_have_their_row() -> None:
         for option in registry.networks.options(name):
             default = json.dumps(getattr(network, option))
             assert f"`{option}: {default}`" in text, f"{name}: {option}: {default}"
+
+
+def test_every_strategy_and_regularizer_has_its_row() -> None:
+    page = (DOCS / "strategies.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert rows == {*registry.strategies.names(), *registry.regularizers.names()}
