@@ -55,7 +55,8 @@ def merged_values(model: Any) -> dict[str, np.ndarray]:
     Raises:
         ConfigError: if what was added cannot be taken in.
     """
-    additions = model.get_layer("encoder").additions
+    # A network from scratch has no place for any.
+    additions = next((layer.additions for layer in model.layers if hasattr(layer, "additions")), Additions())
     if additions != Additions() and not additions.mergeable:
         raise ConfigError(
             f"Expected additions that the backbone's own variables can take in, such as those of LoRA; "
