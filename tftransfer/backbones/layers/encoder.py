@@ -189,7 +189,8 @@ class TransformerEncoder(keras.layers.Layer):
             if global_attention_mask is not None:
                 global_attention_mask = prompted(global_attention_mask, prompt, 1)
         scope = self.scope(attention_mask, position_ids, global_attention_mask)
-        return self.outputs(hidden, scope, 0, self.config.num_layers, training)
+        outputs = self.outputs(hidden, scope, 0, self.config.num_layers, training)
+        return tuple(states[:, prompt:] for states in outputs) if prompt else outputs
 
     def outputs(
         self, hidden: Any, scope: dict[str, Any], first: int, end: int, training: bool | None
@@ -203,7 +204,7 @@ class TransformerEncoder(keras.layers.Layer):
             outputs.append(hidden)
         if self.config.norm == "pre" and end == self.config.num_layers:
             outputs[-1] = self.final_norm(hidden)
-        return tuple(states[:, prompt:] for states in outputs) if prompt else tuple(outputs)
+        return tuple(outputs)
 
     @property
     def frozen_depth(self) -> int:
