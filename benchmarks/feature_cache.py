@@ -54,7 +54,7 @@ def measure(kind: str, options: argparse.Namespace) -> dict[str, Any]:
     task = tftransfer.tasks.SequenceClassification(labels=train.labels)
     model = tftransfer.build(options.checkpoint, task, strategy=strategy)
     clock, start = Clock(), time.process_time()
-    settings = {"learning_rate": 1e-3, "epochs": epochs, "cache_features": once}
+    settings: dict[str, Any] = {"learning_rate": 1e-3, "epochs": epochs, "cache_features": once}
     trained = tftransfer.fine_tune(model, train, validation, callbacks=[clock], **settings)
     return {
         "kind": kind,

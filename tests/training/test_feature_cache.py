@@ -134,7 +134,7 @@ def test_every_kind_of_encoder(
     write_checkpoint(tmp_path, family, fields, **keys)
     strategy = FeatureExtraction() if layers is None else FrozenLayers(layers)
     task, data = SequenceClassification(LABELS, pooling="mean"), [toy(13), toy(7, seed=1)]
-    options = {"epochs": 2}
+    options: dict[str, Any] = {"epochs": 2}
     anew = train(tmp_path, task, strategy, data, cache_features=False, **options)
     once = train(tmp_path, task, strategy, data, callbacks=[Broken(1)], cache_features=True, **options)
     assert_equal(once, anew)

@@ -111,7 +111,8 @@ def frozen_depth(model: Any) -> int:
     encoder = layers.get("encoder")
     if not isinstance(encoder, TransformerEncoder) or layers["embeddings"].trainable_variables:
         return 0
-    return encoder.frozen_depth
+    # A prompt's states are no token's, and there is no row in the file for them.
+    return 0 if encoder.additions.prompt_length else encoder.frozen_depth
 
 
 def split(model: Any) -> tuple[keras.Model, Callable[..., Any]]:
