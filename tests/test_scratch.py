@@ -164,6 +164,26 @@ def test_every_suitable_task_learns_on_it(name: str, task: str) -> None:
     assert trained.history["loss"][-1] < 0.6 * trained.history["loss"][0]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "still"),
+    [
+        ("feature_extraction", "embeddings/ encoder/"),
+        ("gradual_unfreezing", "embeddings/ encoder/"),
+        ("layerwise_decay", "none"),
+    ],
+)
+def test_strategies_find_the_parts_of_a_network(strategy: str, still: str) -> None:
+    train = Examples({**COLUMNS, "label": ["yes", "no"] * 8}, "toy.tsv", np.arange(16))
+    checkpoint = tftransfer.from_scratch("text_cnn", train, **TINY["text_cnn"])
+    chosen = registry.strategies.build(strategy)
+    model = tftransfer.build(checkpoint, tftransfer.tasks.SequenceClassification(train.labels), strategy=chosen)
+    before = {variable.path: variable.numpy() for variable in model.weights}
+    epochs = 1 if strategy == "gradual_unfreezing" else 2  # its first epoch is the head's
+    tftransfer.fine_tune(model, train, epochs=epochs, batch_size=8, learning_rate=1e-2, show_progress=False)
+    kept = {v.path for v in model.weights if v.numpy().tobytes() == before[v.path].tobytes()}
+    assert kept == {path for path in before if path.startswith(tuple(still.split()))}
+
+
 def test_hints_of_the_network_shape_the_head() -> None:
     train = Examples({**COLUMNS, "label": ["yes", "no"] * 8}, "toy.tsv", np.arange(16))
     checkpoint = tftransfer.from_scratch("text_cnn", train, dropout=0.25, max_norm=2.0)
