@@ -11,6 +11,7 @@ import pytest
 import seqeval.metrics
 import tensorflow as tf
 import torch
+import transformers
 
 from tftransfer import registry
 from tftransfer.data import read
@@ -249,6 +250,31 @@ def test_a_files_token_has_the_tag_of_its_first_word() -> None:
     assert TASK.evidence([words], columns)["predictions"] == [[(0, 4, "LOC"), (5, 8, "PER")]]
     del columns["words"]
     assert TASK.evidence([words], columns)["predictions"] == [[(0, 2, "LOC"), (3, 4, "PER"), (5, 8, "PER")]]
+
+
+def test_of_a_files_token_the_first_piece_is_learned_as_with_transformers(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """A URL is one token of the file and many words; it is not to count as many times."""
+    lines = ["See\tO", "http://t.co/xy1\tB-LOC", "o'brien\tB-PER", "a-z\tI-PER", "good-by\tO", "!\tO", "", "to\tO"]
+    path = tmp_path / "toy.conll"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    columns, tokenizer = read(path).columns, FastTokenizer.from_directory(tiny_checkpoint)
+    task = TokenClassification().resolve(columns)
+    rows = tokenizer.encode(columns["text"], max_length=64, options=task.row_options)
+    ours = task.targets(columns, rows)
+    reference = transformers.BertTokenizerFast.from_pretrained(tiny_checkpoint)
+    for row, sentence in enumerate((lines[:6], lines[7:])):
+        tokens, tags = zip(*(line.split("\t") for line in sentence), strict=True)
+        encoded = reference(list(tokens), is_split_into_words=True)
+        numbers = encoded.word_ids()
+        first = [n is not None and n not in numbers[:place] for place, n in enumerate(numbers)]
+        theirs = [task.labels.index(tags[n]) if f else IGNORED for n, f in zip(numbers, first, strict=True)]
+        part = slice(rows.offsets[row], rows.offsets[row + 1])
+        assert rows.input_ids[part].tolist() == encoded["input_ids"]
+        assert ours[part].tolist() == theirs
+    alone = task.targets({role: columns[role] for role in ("text", "spans")}, rows)  # texts with spans have no tokens
+    assert (alone != IGNORED).sum() > (ours != IGNORED).sum()
 
 
 @pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not there")

@@ -43,7 +43,8 @@ class TokenClassification(Task):
     """Spans of a text with a type each, by a tag for every word.
 
     A word is a run of letters and digits, or one punctuation mark, symbol or ideograph, and its first token has its
-    tag: the same in training, evaluation and the SavedModel. Texts longer than the model's `max_length` are read in
+    tag: the same in training, evaluation and the SavedModel. Of a token of a CoNLL file, such as a URL, which may be
+    many words, the first one is learned, as usual. Texts longer than the model's `max_length` are read in
     overlapping windows; a word's tag comes from the window in which it is furthest from both ends. Tags that do not
     follow the scheme are read as conlleval reads them: "I-PER" behind "O" begins a span.
 
@@ -122,8 +123,11 @@ class TokenClassification(Task):
             tags.encode(_in_words(spans, words.starts[first:last], words.ends[first:last]), last - first)
             for spans, first, last in zip(columns["spans"], words.offsets[:-1], words.offsets[1:], strict=True)
         ]
+        by_word = np.concatenate([*labels, np.zeros(0, "int32")])
+        if "words" in columns:  # further words within a token of the file would count URLs and the like many times over
+            by_word[~_leading(columns["words"], words)] = IGNORED
         begins = words.of_tokens >= 0
-        targets[begins] = np.concatenate([*labels, np.zeros(0, "int32")])[words.of_tokens[begins]]
+        targets[begins] = by_word[words.of_tokens[begins]]
         return targets
 
     def head(self, features: Mapping[str, Any], hints: HeadHints) -> Any:
@@ -178,10 +182,7 @@ class TokenClassification(Task):
     def _in_tokens(self, words: TaggedWords, tokens: Sequence[tuple[int, int]]) -> TaggedWords:
         """Returns the tokens of the user's file as words, each with the scores of its first word."""
         starts, ends = np.array(tokens, int).reshape(-1, 2).T
-        # The word that the token begins in, or else the next one, if the token reaches it.
-        word = np.searchsorted(words.ends, starts, side="right")
-        some = np.flatnonzero(np.append(words.starts, np.iinfo(np.int32).max)[word] < ends)
-        word = word[some]
+        some, word = _first_words(tokens, words.starts, words.ends)
         return TaggedWords(starts[some], ends[some], words.scores[word], np.diff(word, prepend=-1) == 0)
 
     def serve(self, logits: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,6 +217,27 @@ def _entity(span: Span, words: TaggedWords, text: str) -> dict[str, Any]:
     start, end = int(words.starts[first]), int(words.ends[last - 1])
     score = float(words.scores[first:last].max(-1).mean())
     return {"type": kind, "text": text[start:end], "start": start, "end": end, "score": score}
+
+
+def _first_words(
+    tokens: Sequence[tuple[int, int]], starts: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which tokens of the user's file have a word, and the first word of each of them.
+
+    That is the word that the token begins in, or else the next one, if the token reaches it.
+    """
+    token_starts, token_ends = np.array(tokens, int).reshape(-1, 2).T
+    word = np.searchsorted(ends, token_starts, side="right")
+    some = np.flatnonzero(np.append(starts, np.iinfo(np.int32).max)[word] < token_ends)
+    return some, word[some]
+
+
+def _leading(tokens: Sequence[Sequence[tuple[int, int]]], words: Words) -> np.ndarray:
+    """Returns which of the words of all texts is the first one of a token of the user's file, bool `(words,)`."""
+    leading = np.zeros(len(words.starts), bool)
+    for listed, first, last in zip(tokens, words.offsets[:-1], words.offsets[1:], strict=True):
+        leading[first + _first_words(listed, words.starts[first:last], words.ends[first:last])[1]] = True
+    return leading
 
 
 def _in_words(spans: Sequence[Span], starts: np.ndarray, ends: np.ndarray) -> list[Span]:
