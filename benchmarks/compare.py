@@ -17,6 +17,12 @@ def metrics(record: Mapping[str, Any]) -> dict[str, float]:
     return record["metrics"] if "metrics" in record else {"accuracy": record["test_accuracy"]}
 
 
+def name(record: Mapping[str, Any]) -> str:
+    """Returns the library, with what the run had otherwise than the config; an export changes no score."""
+    others = [text for text in record.get("overrides", []) if not text.startswith("export.")]
+    return " ".join([record["library"], *others])
+
+
 def main() -> None:
     scores: dict[tuple[str, str, str], list[float]] = {}
     for path in sorted(Path("benchmarks/results").glob("*.jsonl")):
@@ -24,7 +30,7 @@ def main() -> None:
             if "task" not in record:  # measured something else
                 continue
             for metric, value in metrics(record).items():
-                scores.setdefault((record["task"], metric, record["library"]), []).append(value)
+                scores.setdefault((record["task"], metric, name(record)), []).append(value)
     rows = [
         [*names, f"{statistics.mean(v):.4f}", f"{min(v):.4f}", f"{max(v):.4f}", str(len(v))]
         for names, v in sorted(scores.items())
