@@ -14,7 +14,6 @@ from tftransfer import config, experiment, registry
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 CORPORA = ROOT.parent / "shared" / "data"
-QUICK = [ROOT / "configs" / "quickstart.yaml"]
 INSTALLED = ["sentence-transformers/all-MiniLM-L6-v2"]  # from a package, with the tests
 
 
@@ -43,9 +42,8 @@ def test_it_validates_and_its_header_tells_command_and_score(path: Path) -> None
     assert re.search(rf"test \w+: 0\.\d+{seeds}|not measured yet", "\n".join(header))
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(p, marks=[] if p in QUICK else pytest.mark.slow) for p in CONFIGS], ids=lambda p: p.stem
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_it_builds_and_takes_a_step(path: Path, tmp_path: Path) -> None:
     loaded = config.load(path, paths(path))
     if loaded.model.checkpoint not in INSTALLED:

@@ -60,7 +60,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path
 def test_the_run_directory_holds_what_its_readme_says(run: Path) -> None:
     table = (Path(__file__).parents[1] / "saved_models" / "README.md").read_text(encoding="utf-8")
     named = [line.split("`")[1].rstrip("/") for line in table.splitlines() if line.startswith("| `")]
-    expected = {name.split("/")[0] for name in named} - {"quarantine.jsonl"}
+    expected = {name.split("/")[0] for name in named} - {"peft", "quarantine.jsonl"}  # only of some runs
     assert {entry.name for entry in run.iterdir()} == expected
     assert json.loads((run / "status.json").read_text())["status"] == "complete"
     assert json.loads((run / "task.json").read_text())["labels"] == ["late", "refund"]

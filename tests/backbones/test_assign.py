@@ -68,6 +68,7 @@ for variable in (inside, outside):
 """
 
 
+@pytest.mark.slow
 def test_every_replica_gets_the_values(tmp_path: Path) -> None:
     array = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
     np.save(tmp_path / "a.npy", array)

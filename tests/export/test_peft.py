@@ -26,6 +26,7 @@ peft = pytest.importorskip("peft")
 LABELS = ["bad", "good", "so so"]
 # Those whose adapters PEFT cannot hold have tests of their own.
 FAMILIES = [name for name in registry.backbones.names() if name not in ("modernbert", "nomic_bert")]
+QUICK = {"bert"}
 TOLERANCE = 1e-5
 
 
@@ -82,7 +83,7 @@ def config_of(strategy: LoRA, **options: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FAMILIES])
 def test_peft_reads_ours_in_every_family(name: str, tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     tiny.write_checkpoint(tmp_path / "base", name)

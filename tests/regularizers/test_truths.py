@@ -218,7 +218,7 @@ class Recorder(keras.callbacks.Callback):
         self.weights.append(self.model.get_weights())
 
 
-@pytest.mark.parametrize("validated", [True, False])
+@pytest.mark.parametrize("validated", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_moving_average_is_what_is_kept(still: Path, build: Build, rows: Examples, validated: bool) -> None:
     model, recorder, momentum, saved = build(still), Recorder(), 0.8, []
     options = {"epochs": 3, "batch_size": 2, "learning_rate": 1e-2, "monitor": "loss", "show_progress": False}

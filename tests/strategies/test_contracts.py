@@ -27,7 +27,8 @@ ROWS = Examples(
     np.arange(8),
 )
 # All of them, the quick suite only those that are unlike each other.
-QUICK = {"feature_extraction", "gradual_unfreezing", "lora"}
+QUICK = {"gradual_unfreezing", "lora"}
+ALIKE = {"bitfit", "full", "ia3", "layer_norm", "layerwise_decay", "rates"}  # tables, or like another one
 NAMES = [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in registry.strategies.names()]
 
 
@@ -57,7 +58,10 @@ def test_the_backbone_is_told_from_the_head(checkpoint: str) -> None:
     assert [path for path in paths if not re.search(BACKBONE, path)] == ["head/logits/kernel", "head/logits/bias"]
 
 
-@pytest.mark.parametrize("name", registry.strategies.names())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n in ALIKE else []) for n in registry.strategies.names()],
+)
 def test_a_strategy(name: str, checkpoint: str, tmp_path: Path) -> None:
     strategy = strategy_of(name, checkpoint)
     model = build(checkpoint, strategy)

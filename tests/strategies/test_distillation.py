@@ -94,6 +94,7 @@ def test_a_student_learns_what_its_teacher_says(checkpoint: str, teacher: Transf
     assert np.array_equal(np.asarray(copy(x)), np.asarray(student(x)))
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_texts_without_labels(checkpoint: str, teacher: TransferModel, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("\n\n".join(TEXTS) + "\n", encoding="utf-8")
     student = build(checkpoint, seed=1, keep_layers=1)
@@ -165,6 +166,7 @@ def test_a_wrong_option(options: dict[str, Any], message: str) -> None:
         Distillation("runs/large", **options)
 
 
+@pytest.mark.slow
 def test_a_run_whose_teacher_is_a_run(checkpoint: str, tmp_path: Path) -> None:
     lines = [f"{text}\t{label}" for text, label in zip(TEXTS, ROWS.columns["label"], strict=True)]
     (tmp_path / "train.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n", encoding="utf-8")

@@ -131,6 +131,7 @@ def test_a_wrong_option(options: dict[str, Any], message: str) -> None:
         FewShot(**options)
 
 
+@pytest.mark.slow
 def test_a_run_from_its_config(checkpoint: str, tmp_path: Path) -> None:
     lines = [f"{text}\t{label}" for text, label in zip(TEXTS, ROWS.columns["label"], strict=True)]
     (tmp_path / "train.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n", encoding="utf-8")

@@ -65,7 +65,14 @@ def test_a_layer_computes_what_the_papers_say(options: dict[str, Any]) -> None:
     np.testing.assert_allclose(layer(x), x @ kernel + numbers["bias"], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "dora"), [*((name, True) for name in FAMILIES), ("bert", False), ("albert", False)])
+@pytest.mark.parametrize(
+    ("name", "dora"),
+    [
+        ("bert", False),
+        ("albert", False),
+        *(pytest.param(name, True, marks=() if name == "modernbert" else pytest.mark.slow) for name in FAMILIES),
+    ],
+)
 def test_it_begins_as_the_checkpoint_and_merges_in_every_family(name: str, dora: bool, tmp_path: Path) -> None:
     tiny.write_checkpoint(tmp_path, name)
     keras.utils.set_random_seed(0)

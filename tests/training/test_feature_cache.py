@@ -96,7 +96,7 @@ CASES: dict[str, tuple[Any, Strategy, Callable[[Examples], Examples]]] = {
     "tags, a layer": (TokenClassification(TAGS), FrozenLayers(1), tagged),
 }
 
-QUICK = {"mean", "tags, a layer"}
+QUICK = {"tags, a layer"}
 
 
 @pytest.mark.parametrize("case", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in CASES])
@@ -117,7 +117,9 @@ def test_it_is_the_training_that_computes_them_anew(
 @pytest.mark.parametrize(
     ("family", "fields"),
     [
-        ("deberta-v2", {"num_layers": 3}),  # relative positions and a convolution that layers share
+        pytest.param(
+            "deberta-v2", {"num_layers": 3}, marks=pytest.mark.slow
+        ),  # relative positions and a convolution that layers share
         pytest.param("longformer", {}, marks=pytest.mark.slow),  # global tokens
         pytest.param("modernbert", {}, marks=pytest.mark.slow),  # normalises at the end, turns queries and keys
         pytest.param("mpnet", {}, marks=pytest.mark.slow),  # one bias for all layers
@@ -153,6 +155,7 @@ def test_layers_that_share_their_variables(tmp_path: Path, toy: Callable[..., Ex
     assert frozen_depth(model) == 0
 
 
+@pytest.mark.slow
 def test_half_precision(tiny_checkpoint: Path, toy: Callable[..., Examples]) -> None:
     task, data = SequenceClassification(LABELS, pooling="mean"), [toy(13), toy(7, seed=1)]
     half = "mixed_bfloat16"
