@@ -114,8 +114,8 @@ def test_half_precision(name: str, checkpoint: Callable[[str], Path]) -> None:
 # Every strategy meets BERT in tests/strategies. These are the ones that look into a family's layers.
 MEETING = ["adapters", "feature_extraction", "frozen_layers", "full", "ia3", "layerwise_decay", "lora"]
 MEETING += ["prefix_tuning", "prompt_tuning"]
-# Their attention does not see all tokens, so there is no place for a prefix.
 QUICK = {"bert", "modernbert"}  # a training step of each family is compared with PyTorch's anyway
+# Their attention does not see all tokens, so there is no place for a prefix.
 WITHOUT_PREFIX = {"big_bird", "longformer", "modernbert"}
 
 
