@@ -111,6 +111,12 @@ class Training(Section):
     Args:
         epochs: int. Passes over the training data; 0 judges and exports the model as it is. Defaults to 3.
         batch_size: int. Examples a step, over all devices. Defaults to 32.
+        batch_tokens: int. The most tokens a step, in place of `batch_size`; steps then have about equally many.
+            Defaults to None: steps have equally many examples.
+        batching: str. "packed": the encoder sees several sequences in a row, kept apart by the attention mask, instead
+            of padding; "padded": a row holds one sequence, and padding up to the longest one's end; "length_grouped":
+            padded, with examples of about the same length in a batch. "packed" and "padded" have the same batches and
+            differ by rounding. Defaults to "auto": packed where the model and the strategy can, else padded.
         learning_rate: float. The peak. Defaults to 5e-5.
         warmup: "10%" of all steps, or a number of steps. Defaults to "10%".
         weight_decay: float. Defaults to 0.01.
@@ -127,6 +133,8 @@ class Training(Section):
 
     epochs: int = pydantic.Field(3, ge=0)
     batch_size: int = pydantic.Field(32, ge=1)
+    batch_tokens: int | None = pydantic.Field(None, ge=1)
+    batching: Literal["auto", "packed", "padded", "length_grouped"] = "auto"
     learning_rate: float = pydantic.Field(5e-5, gt=0)
     warmup: Annotated[str, pydantic.Field(pattern=r"^\d{1,2}(\.\d+)?%$")] | Annotated[int, pydantic.Field(ge=0)] = "10%"
     weight_decay: float = pydantic.Field(0.01, ge=0)

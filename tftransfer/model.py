@@ -13,6 +13,7 @@ from tftransfer.backbones.backbone import Backbone
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.backbones.tensors import LoadReport
 from tftransfer.data.examples import Examples
+from tftransfer.data.packing import UNPACK
 from tftransfer.data.pipeline import STATES, EncodedExamples
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.objective import Objective
@@ -48,6 +49,8 @@ class TransferModel(keras.Model):
         custom_head: bool. Whether the head is layers of the user's own. Defaults to False: it is the task's.
         upper: callable or None. What is above the layers whose states were computed before; `call` is this for a batch
             with `STATES`. Defaults to None: every batch begins with its tokens.
+        packed: callable or None. From a batch of packed rows, which has `UNPACK`, to the logits of its sequences; `call`
+            is this for such a batch. Defaults to None: rows hold one sequence each.
     """
 
     task: Task
@@ -61,11 +64,14 @@ class TransferModel(keras.Model):
     fixed_paths: frozenset[str] = frozenset()
     custom_head: bool = False
     upper: Callable[..., Any] | None = None
+    packed: Callable[..., Any] | None = None
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
         """Returns the logits of a batch `(batch, ...)`, float32."""
         if self.upper is not None and STATES in inputs:
             return self.upper(inputs, training=training)
+        if self.packed is not None and UNPACK in inputs:
+            return self.packed(inputs, training=training)
         return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def encode(self, examples: Examples, *, training: bool = False) -> EncodedExamples:
@@ -221,13 +227,13 @@ class TransferModel(keras.Model):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas == 1:
             return loss
-        rows = tf.cast(_rows(x), loss.dtype)
+        rows = tf.cast(_rows(y), loss.dtype)
         (all_rows,) = _sum_over_replicas([rows])
         # Keras has divided by the number of replicas, which is right only for equal parts.
         return loss * replicas * rows / all_rows
 
     def _logs(self, x: Any, y: Any, outputs: Any, sample_weight: Any, loss: Any) -> dict[str, Any]:
-        (rows,) = _sum_over_replicas([tf.cast(_rows(x), tf.float32)])
+        (rows,) = _sum_over_replicas([tf.cast(_rows(y), tf.float32)])
         self.mean_loss.update_state(loss, sample_weight=rows)
         return {**self.compute_metrics(x, y, outputs, sample_weight), "loss": self.mean_loss.result()}
 
@@ -263,8 +269,9 @@ def _of_rows(network: keras.Model, encoded: EncodedExamples, batch_size: int) ->
     return answers
 
 
-def _rows(x: Any) -> Any:
-    return tf.shape(keras.tree.flatten(x)[0])[0]
+def _rows(y: Any) -> Any:
+    """Returns how many targets there are; packed inputs have fewer rows."""
+    return tf.shape(keras.tree.flatten(y)[0])[0]
 
 
 def _sum_over_replicas(values: list[Any]) -> list[Any]:

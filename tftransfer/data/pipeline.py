@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tftransfer.data.batches import BatchPlan, pad, pad_targets
+from tftransfer.data.packing import pack
 from tftransfer.token_rows import TokenRows
 
 __all__ = ["STATES", "EncodedExamples"]
@@ -40,6 +41,9 @@ class EncodedExamples:
             each time. Defaults to None.
         extra: dict of name -> callable. More inputs of a batch, each from (row numbers, length of the padded rows) to
             an array `(rows, length, ...)`. Defaults to {}.
+        packed: int. Parts that a batch will be cut into, if its rows are to be packed, several sequences each; 0 for
+            padded rows, one sequence each. Defaults to 0.
+        coarse: bool. Whether few shapes of batches are to occur, for XLA compiles each one. Defaults to False.
     """
 
     tokens: TokenRows
@@ -51,9 +55,16 @@ class EncodedExamples:
     unit: int = 1
     rewrite: Callable[..., tuple[Any, ...]] | None = None
     extra: Mapping[str, Callable[[np.ndarray, int], np.ndarray]] = dataclasses.field(default_factory=dict)
+    packed: int = 0
+    coarse: bool = False
 
     def __len__(self) -> int:
         return (len(self.tokens.offsets) - 1) // self.unit
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each unit, all its rows together, int64 `(units,)`."""
+        return np.diff(self.tokens.offsets).reshape(-1, self.unit).sum(axis=1)
 
     def examples_of(self, units: np.ndarray) -> list[int]:
         """Returns the numbers of the examples that units are of, each once."""
@@ -97,8 +108,12 @@ class EncodedExamples:
 
     def batch(self, units: np.ndarray, random: np.random.Generator | None = None) -> tuple[Any, ...]:
         """Returns one batch as NumPy arrays: (inputs,) or (inputs, targets, weights)."""
+        inputs, *answers = self._padded(units, random)
+        return (pack(inputs, self.packed, self.coarse) if self.packed else inputs), *answers
+
+    def _padded(self, units: np.ndarray, random: np.random.Generator | None) -> tuple[Any, ...]:
         rows = (np.asarray(units)[:, None] * self.unit + np.arange(self.unit)).ravel()
-        inputs = pad(self.tokens, rows, self.pad_token_id, self.max_length)
+        inputs = pad(self.tokens, rows, self.pad_token_id, self.max_length, self.coarse)
         length = inputs["input_ids"].shape[1]
         inputs |= {name: values(rows, length) for name, values in self.extra.items()}
         if self.rewrite is not None:

@@ -1,6 +1,6 @@
 """What every regularizer says of itself."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tftransfer.objective import Objective
 
@@ -11,7 +11,13 @@ class Regularizer:
     """Something that goes with any strategy; a frozen dataclass whose fields are the options of its config block.
 
     Several can go together: what one returns, the next one is given.
+
+    Attributes:
+        reads_inputs: bool. Whether its `objective` does more with the inputs of a batch than to hand them on, so that
+            they have to be padded rows. Defaults to False.
     """
+
+    reads_inputs: ClassVar[bool] = False
 
     def prepare(self, model: Any) -> None:
         """Changes the weights that training begins with; by default it changes none.

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tftransfer import registry
 from tftransfer.errors import ConfigError, DataError
@@ -46,6 +46,8 @@ class Distillation(Full):
         >>> student = tftransfer.build(teacher.checkpoint, teacher.task, keep_layers=3)
         >>> tftransfer.fine_tune(student, train, strategy=tftransfer.strategies.Distillation(teacher))
     """
+
+    reads_inputs: ClassVar[bool] = True
 
     teacher: Any
     temperature: float = 2.0

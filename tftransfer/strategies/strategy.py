@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from tftransfer.additions import Additions
 from tftransfer.objective import Objective
@@ -51,7 +51,13 @@ class Strategy(abc.ABC):
 
     It knows neither backbone nor task, only the paths of variables, such as `encoder/layer_3/attention/query/kernel`
     or `head/logits/bias`. End a pattern with `/`: `layer_1` also matches `layer_10`.
+
+    Attributes:
+        reads_inputs: bool. Whether its `objective` does more with the inputs of a batch than to hand them on, so that
+            they have to be padded rows. Defaults to False.
     """
+
+    reads_inputs: ClassVar[bool] = False
 
     @abc.abstractmethod
     def rates(self, model: Any) -> Rates:

@@ -22,6 +22,7 @@ from tftransfer.tasks.task import Task
 from tftransfer.training.callbacks import BestWeights, NonFiniteGuard, Timer
 from tftransfer.training.feature_cache import features_once
 from tftransfer.training.optimizer import AdamW
+from tftransfer.training.packed import packed_rows
 from tftransfer.training.progress import note, progress
 from tftransfer.training.rates import RateRow, apply_rates
 from tftransfer.training.schedule import WarmupLinearDecay, warmup_steps
@@ -248,8 +249,7 @@ def fit_encoded(
         tell: callable. Called with what a person may want to know of features that are computed once. Defaults to None.
     """
     metric = _monitored(model.task, training.monitor)
-    examples = len(train) if train is not None and training.epochs else 0
-    plan = BatchPlan(examples, training.batch_size, training.seed)
+    plan = _plan(train, training)
     rows = compile_model(model, strategy, training, plan.steps_per_epoch * training.epochs, regularizers)
     if on_rates is not None:
         on_rates(rows)
@@ -264,7 +264,10 @@ def fit_encoded(
     best = BestWeights(monitor, mode, save)
     parts = _parts(strategy, regularizers)
     moving = [callback for part in parts for callback in part.callbacks(model)]
-    with features_once(model, train, validation, training, parts, tell) as (given, held_out):
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(features_once(model, train, validation, training, parts, tell))
+        coarse = [part and dataclasses.replace(part, coarse=training.jit_compile) for part in kept]
+        given, held_out = stack.enter_context(packed_rows(model, coarse, training.batching, parts, tell))
         history = model.fit(
             given.training_dataset(plan, training.epochs),
             epochs=training.epochs,
@@ -276,6 +279,20 @@ def fit_encoded(
         )
     floats = {name: [float(value) for value in values] for name, values in history.history.items()}
     return Trained(floats, (best.epoch or 0) + 1, rows)
+
+
+def _plan(train: EncodedExamples | None, training: Training) -> BatchPlan:
+    """Returns which examples form which batch."""
+    if train is None or not training.epochs:
+        return BatchPlan(0, training.batch_size, training.seed)
+    return BatchPlan(
+        len(train),
+        training.batch_size,
+        training.seed,
+        lengths=train.lengths,
+        grouped=training.batching == "length_grouped",
+        tokens=training.batch_tokens,
+    )
 
 
 def _parts(strategy: Strategy, regularizers: Sequence[Regularizer]) -> list[Any]:

@@ -11,6 +11,7 @@ from tftransfer.backbones.layers.local import LocalSelfAttention, LongformerSelf
 from tftransfer.backbones.layers.mask import PaddingMask
 from tftransfer.backbones.layers.pooler import Pooler
 from tftransfer.backbones.layers.positions import RelativeBias
+from tftransfer.backbones.layers.unpack import Unpack
 
 __all__ = [
     "BlockSparseSelfAttention",
@@ -28,4 +29,5 @@ __all__ = [
     "TransformerEmbeddings",
     "TransformerEncoder",
     "TransformerLayer",
+    "Unpack",
 ]

@@ -1,0 +1,89 @@
+"""Training on packed rows: the encoder sees them without padding, the head sees a row for each sequence as ever."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tftransfer.backbones.layers import TransformerEncoder, Unpack
+from tftransfer.data.packing import UNPACK
+from tftransfer.data.pipeline import EncodedExamples
+from tftransfer.errors import ConfigError
+
+__all__ = ["packed_call", "packed_rows"]
+
+
+@contextlib.contextmanager
+def packed_rows(
+    model: Any,
+    examples: Sequence[EncodedExamples | None],
+    batching: str,
+    parts: Sequence[Any] = (),
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[list[EncodedExamples | None]]:
+    """Gives examples whose batches are packed, if they are to be, and has the model take such batches meanwhile.
+
+    Loss, gradients and metrics are those of the padded batches.
+
+    Args:
+        model: TransferModel. Compiled.
+        examples: sequence of EncodedExamples or None.
+        batching: str. "packed", or "auto": if the model can. Others leave everything as it is.
+        parts: sequence of Strategy and Regularizer. Some look at the inputs of a batch. Defaults to ().
+        tell: callable. Called with a note for a person if "auto" means padded. Defaults to None.
+
+    Raises:
+        ConfigError: if `batching` is "packed" and the model cannot.
+    """
+    obstacle = _obstacle(model, examples, parts)
+    if batching == "packed" and obstacle:
+        raise ConfigError(f"batching: expected a model that takes packed rows; {obstacle}. Set it to length_grouped.")
+    if batching not in ("packed", "auto") or obstacle:
+        if batching == "auto" and tell is not None:
+            tell(f"batches are padded: {obstacle}")
+        yield list(examples)
+        return
+    with model.distribute_strategy.scope():
+        model.packed = packed_call(model)
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    try:
+        yield [part and dataclasses.replace(part, packed=replicas) for part in examples]
+    finally:
+        model.packed = None
+
+
+def _obstacle(model: Any, examples: Sequence[EncodedExamples | None], parts: Sequence[Any]) -> str:
+    """Returns why a model cannot take packed rows; "" if it can."""
+    encoder = next((layer for layer in model.layers if layer.name == "encoder"), None)
+    if not isinstance(encoder, TransformerEncoder):
+        return "its encoder is no Transformer, which would tell the sequences of a row apart"
+    if encoder.additions.prompt_length:
+        return "it has a learned prompt, which stands before one sequence"
+    curious = [type(part).__name__ for part in parts if part.reads_inputs]
+    if curious:
+        return f"{', '.join(curious)} asks another network about the same batch"
+    return "its lower layers' states were computed before" if any(e and e.extra for e in examples) else ""
+
+
+def packed_call(model: Any) -> Callable[..., Any]:
+    """Returns a callable from a batch as `tftransfer.data.packing.pack` makes it to logits; it shares all layers."""
+    own = model.task.inputs()
+    rows = {name: value for name, value in model.input.items() if name not in own}
+    _, words = model.get_layer("embeddings").output
+    states = keras.tree.flatten(model.get_layer("encoder").output)[-1]  # Keras gives a list of one as what is in it
+    # The cuts are made by Keras, which takes any tensors of a graph as inputs of a model.
+    below = keras.Model(rows, [states, words])
+    above = keras.Model([*model.input.values(), states, words], model.output)
+    unpack = Unpack(name="unpack", dtype=states.dtype)
+
+    def call(batch: Any, training: bool | None = None) -> Any:
+        places = batch[UNPACK]
+        packed, table = below({name: batch[name] for name in rows}, training=training)
+        inputs = {name: batch[name] if name in own else unpack(batch[name], places) for name in model.input}
+        inputs["attention_mask"] = tf.cast(places >= 0, "int32")
+        return above([*inputs.values(), unpack(packed, places), table], training=training)
+
+    return call
