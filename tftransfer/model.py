@@ -49,8 +49,8 @@ class TransferModel(keras.Model):
         custom_head: bool. Whether the head is layers of the user's own. Defaults to False: it is the task's.
         upper: callable or None. What is above the layers whose states were computed before; `call` is this for a batch
             with `STATES`. Defaults to None: every batch begins with its tokens.
-        packed: callable or None. From a batch of packed rows, which has `UNPACK`, to the logits of its sequences; `call`
-            is this for such a batch. Defaults to None: rows hold one sequence each.
+        packed: callable or None. What makes logits of a batch of packed rows; `call` is this for a batch with `UNPACK`.
+            Defaults to None: rows hold one sequence each.
     """
 
     task: Task

@@ -28,6 +28,8 @@ DEFAULTS: dict[str, Any] = {
 CASES: dict[str, dict[str, Any]] = {
     "clipped": {"rows": 61, "training": TRAINING | {"clip_norm": 0.1}},
     "weighted": {"rows": 57, "task": DEFAULTS["task"] | {"class_weights": {"negative": 3.0, "positive": 0.5}}},
+    # Each replica's sequences are in rows of its own.
+    "packed": {"rows": 61, "training": TRAINING | {"batching": "packed"}},
     "few": {"rows": 5, "strategy": {"name": "feature_extraction"}, "training": TRAINING | {"clip_norm": None}},
 }
 # Targets of other shapes, and batches that are drawn anew: a mean over the tokens that count is one over all replicas'.
