@@ -50,8 +50,8 @@ def pack(inputs: Mapping[str, np.ndarray], parts: int = 1, coarse: bool = False)
         values[flat[real]] = inputs[name][real]
     mask = np.zeros(parts * rows * size, "int32")
     mask[flat[real]] = np.repeat(number, lengths)
-    packed = {name: values.reshape(-1, size) for name, values in {**packed, "attention_mask": mask}.items()}
-    return {**inputs, **packed, UNPACK: np.where(real, places, -1).astype("int32")}
+    rows_of = {name: values.reshape(-1, size) for name, values in {**packed, "attention_mask": mask}.items()}
+    return {**inputs, **rows_of, UNPACK: np.where(real, places, -1).astype("int32")}
 
 
 def fit_rows(lengths: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -249,6 +249,9 @@ def fit_encoded(
         tell: callable. Called with what a person may want to know of features that are computed once. Defaults to None.
     """
     metric = _monitored(model.task, training.monitor)
+    train, validation = (
+        part and dataclasses.replace(part, coarse=training.jit_compile) for part in (train, validation)
+    )
     plan = _plan(train, training)
     rows = compile_model(model, strategy, training, plan.steps_per_epoch * training.epochs, regularizers)
     if on_rates is not None:
@@ -265,9 +268,8 @@ def fit_encoded(
     parts = _parts(strategy, regularizers)
     moving = [callback for part in parts for callback in part.callbacks(model)]
     with contextlib.ExitStack() as stack:
-        kept = stack.enter_context(features_once(model, train, validation, training, parts, tell))
-        coarse = [part and dataclasses.replace(part, coarse=training.jit_compile) for part in kept]
-        given, held_out = stack.enter_context(packed_rows(model, coarse, training.batching, parts, tell))
+        given, held_out = stack.enter_context(features_once(model, train, validation, training, parts, tell))
+        given, held_out = stack.enter_context(packed_rows(model, given, held_out, training, parts, tell))
         history = model.fit(
             given.training_dataset(plan, training.epochs),
             epochs=training.epochs,

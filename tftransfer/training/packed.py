@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tftransfer.backbones.layers import TransformerEncoder, Unpack
+from tftransfer.config import Training
 from tftransfer.data.packing import UNPACK
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.errors import ConfigError
@@ -19,43 +20,47 @@ __all__ = ["packed_call", "packed_rows"]
 @contextlib.contextmanager
 def packed_rows(
     model: Any,
-    examples: Sequence[EncodedExamples | None],
-    batching: str,
+    train: EncodedExamples,
+    validation: EncodedExamples | None,
+    training: Training,
     parts: Sequence[Any] = (),
     tell: Callable[[str], None] | None = None,
-) -> Iterator[list[EncodedExamples | None]]:
+) -> Iterator[tuple[EncodedExamples, EncodedExamples | None]]:
     """Gives examples whose batches are packed, if they are to be, and has the model take such batches meanwhile.
 
     Loss, gradients and metrics are those of the padded batches.
 
     Args:
         model: TransferModel. Compiled.
-        examples: sequence of EncodedExamples or None.
-        batching: str. "packed", or "auto": if the model can. Others leave everything as it is.
+        train, validation: EncodedExamples, or None for no validation.
+        training: Training. Its `batching`: "packed", or "auto" for if the model can; others leave everything as it is.
         parts: sequence of Strategy and Regularizer. Some look at the inputs of a batch. Defaults to ().
         tell: callable. Called with a note for a person if "auto" means padded. Defaults to None.
 
     Raises:
         ConfigError: if `batching` is "packed" and the model cannot.
     """
-    obstacle = _obstacle(model, examples, parts)
-    if batching == "packed" and obstacle:
+    obstacle = _obstacle(model, train, parts) if training.batching in ("packed", "auto") else "it is to be so"
+    if training.batching == "packed" and obstacle:
         raise ConfigError(f"batching: expected a model that takes packed rows; {obstacle}. Set it to length_grouped.")
-    if batching not in ("packed", "auto") or obstacle:
-        if batching == "auto" and tell is not None:
+    if obstacle:
+        if training.batching == "auto" and tell is not None:
             tell(f"batches are padded: {obstacle}")
-        yield list(examples)
+        yield train, validation
         return
     with model.distribute_strategy.scope():
         model.packed = packed_call(model)
     replicas = model.distribute_strategy.num_replicas_in_sync
     try:
-        yield [part and dataclasses.replace(part, packed=replicas) for part in examples]
+        yield (
+            dataclasses.replace(train, packed=replicas),
+            validation and dataclasses.replace(validation, packed=replicas),
+        )
     finally:
         model.packed = None
 
 
-def _obstacle(model: Any, examples: Sequence[EncodedExamples | None], parts: Sequence[Any]) -> str:
+def _obstacle(model: Any, train: EncodedExamples, parts: Sequence[Any]) -> str:
     """Returns why a model cannot take packed rows; "" if it can."""
     encoder = next((layer for layer in model.layers if layer.name == "encoder"), None)
     if not isinstance(encoder, TransformerEncoder):
@@ -65,7 +70,7 @@ def _obstacle(model: Any, examples: Sequence[EncodedExamples | None], parts: Seq
     curious = [type(part).__name__ for part in parts if part.reads_inputs]
     if curious:
         return f"{', '.join(curious)} asks another network about the same batch"
-    return "its lower layers' states were computed before" if any(e and e.extra for e in examples) else ""
+    return "its lower layers' states were computed before" if train.extra else ""
 
 
 def packed_call(model: Any) -> Callable[..., Any]:
