@@ -34,6 +34,7 @@ def inspect(
     from tftransfer import config as configs
     from tftransfer import inspection as inspections
     from tftransfer.errors import ConfigError
+    from tftransfer.inspection.check import counted
 
     experiment = configs.load(config, overrides)
     ids = [id.strip() for id in fail_on.split(",") if id.strip()]
@@ -47,7 +48,7 @@ def inspect(
     echo_json(found.to_dict()) if as_json else click.echo(inspections.text(found))
     failing = found.failing(ids)
     if failing:
-        click.echo(f"{len(failing)} findings of {', '.join(ids)}", err=True)
+        click.echo(f"{counted(len(failing), 'finding')} to fail on: {', '.join(ids)}", err=True)
         raise click.exceptions.Exit(FINDINGS)
 
 

@@ -39,9 +39,8 @@ for _command in (inspect, fit, evaluate, predict, export, show, list_entries):
 def run() -> None:
     """Runs the command line and ends the process with its exit code."""
     try:
-        main(prog_name="tftransfer", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        # What comes back is the exit code of a command that ended with one, or None.
+        sys.exit(main(prog_name="tftransfer", standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

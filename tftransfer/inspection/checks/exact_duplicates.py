@@ -39,7 +39,7 @@ class ExactDuplicates(Check):
             "Within a split": self._within(corpus, groups, findings),
             "Across splits": self._across(corpus, findings),
             "Same texts": self._examples(corpus, groups),
-            "Same texts, other answers": self._conflicts(corpus, groups, findings),
+            "Conflicting answers": self._conflicts(corpus, groups, findings),
         }
         return Section("Duplicates", tables, findings)
 
