@@ -148,3 +148,30 @@ def test_a_checkpoint_shorter_than_max_length_is_an_error(inspect: Inspect, tiny
     model = {"checkpoint": str(tiny_checkpoint), "max_length": 65}
     with pytest.raises(ConfigError, match="max_length: expected 3 to 64"):
         inspect([("a", "a"), ("b", "b")], model=model)
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "content", "message"),
+    [
+        ("regression", "x.tsv", "text\tlabel\na lamp\tgood\na cup\tbad\n", "Expected different numbers"),
+        ("token_classification", "x.conll", "Anna O\n\nsees O\n", "none of its 2 texts has one"),
+        ("sequence_classification", "x.jsonl", '{"text": "a", "label": "b"}\n', "at least two"),
+        ("sequence_classification", "x.txt", "a lamp\na cup\n", "expected answers in the column 'label'"),
+        ("multi_label_classification", "x.jsonl", '{"text": "a", "label": []}\n', "at least two labels"),
+    ],
+)
+def test_what_training_would_stop_at_is_a_finding(
+    tmp_path: Path, tiny_checkpoint: Path, task: str, name: str, content: str, message: str
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    raw = {
+        "model": {"checkpoint": str(tiny_checkpoint)},
+        "task": {"name": task},
+        "data": {"train": {"path": str(tmp_path / name)}},
+    }
+    found = inspection.inspect(config.validate(raw))
+    (finding,) = found.failing(["labels"])
+    assert (finding.severity, finding.advice) == ("error", "Training would stop at this.")
+    assert message in finding.text
+    assert inspection.text(found)
+    assert inspection.page(found, "x")

@@ -32,7 +32,7 @@ class Answers:
     def labels(self, row: int) -> list[str]:
         """Returns what can be counted of a row: its labels, the types of its spans, or whether it has an answer."""
         value = self.values[row]
-        if self.kind == "label":
+        if self.kind == "label" and isinstance(value, str):
             return [value]
         if self.kind == "spans":
             return [label for _, _, label in value]

@@ -3,13 +3,14 @@
 from typing import Any
 
 from tftransfer.evaluation.tables import cell, table, words
+from tftransfer.evaluation.ticks import shortened
 from tftransfer.inspection.check import Section, percent
 from tftransfer.inspection.inspection import Inspection
 
 __all__ = ["shown", "text"]
 
 _ROWS = 30
-_WIDEST = 70  # characters of a cell
+_WIDEST = 48  # terminal cells of a text; where it stands is never shortened
 
 
 def text(inspection: Inspection) -> str:
@@ -31,7 +32,7 @@ def _section(section: Section) -> str:
     for caption, records in section.tables.items():
         if records:
             header = [words(name) for name in records[0]]
-            rows = [[_short(shown(name, value)) for name, value in record.items()] for record in records[:_ROWS]]
+            rows = [[_cell(name, value) for name, value in record.items()] for record in records[:_ROWS]]
             more = f"\n... and {len(records) - _ROWS} more; --json has all" if len(records) > _ROWS else ""
             parts.append(f"{caption}\n{table(header, rows)}{more}")
     parts += section.notes
@@ -44,5 +45,6 @@ def _findings(inspection: Inspection) -> str:
     return "\n".join(["== Findings ==", "", *(lines or ["none"])])
 
 
-def _short(value: str) -> str:
-    return value if len(value) <= _WIDEST else value[: _WIDEST - 1] + "…"
+def _cell(name: str, value: Any) -> str:
+    text = shown(name, value)
+    return text if name in ("where", "file") else shortened(text, _WIDEST)

@@ -49,9 +49,9 @@ class Labels(Check):
         counts = {name: _counted(part) for name, part in answered.items()}
         tables = {_NAMES[next(iter(answered.values())).answers.kind]: _by_label(answered, counts)}
         splits = [self._split(name, answered, counts) for name in answered]
-        picture = functools.partial(_draw, counts)
         findings += self._missing(counts) + self._drift(splits)
-        return Section("Labels", {**tables, "Splits": splits}, findings, pictures={"Shares": picture})
+        drawn = {"Shares": functools.partial(_draw, counts)} if any(counts.values()) else {}
+        return Section("Labels", {**tables, "Splits": splits}, findings, pictures=drawn)
 
     def _problems(self, corpus: Corpus) -> list[Finding]:
         if corpus.unusable:
@@ -137,8 +137,8 @@ def _scores(parts: Mapping[str, Part], findings: list[Finding]) -> Section:
         | {"mean": float(values.mean()), "deviation": float(values.std())}
         for name, values in numbers.items()
     ]
-    picture = functools.partial(pictures.histogram, numbers, "score")
-    return Section("Labels", {"Scores": records}, findings, pictures={"Scores": picture})
+    drawn = {"Scores": functools.partial(pictures.histogram, numbers, "score")} if numbers else {}
+    return Section("Labels", {"Scores": records}, findings, pictures=drawn)
 
 
 def _draw(counts: Counts) -> bytes:

@@ -71,8 +71,7 @@ class NearDuplicates(Check):
     def _alike(self, corpus: Corpus, chosen: np.ndarray) -> tuple[list[Pair], list[str]]:
         """Returns the pairs that are as alike as wanted, and what is to be said of how they were found."""
         wanted = set(chosen.tolist())
-        rows = (texts for number, texts in enumerate(corpus.texts()) if number in wanted)
-        texts: list[list[str]] = list(rows)
+        texts = [row for number, row in enumerate(corpus.texts()) if number in wanted]
         signatures = minhash.signatures(("\0".join(row) for row in texts), self.characters)
         candidates, estimates = minhash.candidates(signatures, self.threshold)
         notes = []
@@ -81,11 +80,19 @@ class NearDuplicates(Check):
             candidates = candidates[np.argsort(-estimates, kind="stable")[: self.pairs]]
         found = []
         for one, other in candidates.tolist():
-            pairs = zip(texts[one], texts[other], strict=True)
-            score = min(minhash.similarity(first, second, self.characters) for first, second in pairs)
+            score = self._similarity(texts[one], texts[other])
             if score >= self.threshold:
                 found.append((int(chosen[one]), int(chosen[other]), score))
         return found, notes
+
+    def _similarity(self, texts: Sequence[str], others: Sequence[str]) -> float:
+        """Returns how alike the least alike texts of two rows are, or less than the threshold where some pair is."""
+        least = 1.0
+        for first, second in zip(texts, others, strict=True):
+            least = min(least, minhash.similarity(first, second, self.characters))
+            if least < self.threshold:  # the contexts of questions are long, and shared by many
+                break
+        return least
 
     def _counts(self, corpus: Corpus, alike: Sequence[Pair], findings: list[Finding]) -> list[Record]:
         names = list(corpus.parts)
