@@ -67,6 +67,10 @@ class Part:
         """The columns that hold texts."""
         return [role for role in ROLES if role in self.examples.columns]
 
+    def each(self) -> Iterator[tuple[str, ...]]:
+        """Yields the texts of every row."""
+        return zip(*(self.examples.columns[role] for role in self.roles), strict=True)
+
     def texts(self, row: int) -> list[str]:
         """Returns the texts of a row."""
         return [self.examples.columns[role][row] for role in self.roles]
@@ -118,8 +122,7 @@ class Corpus:
     def texts(self) -> Iterator[list[str]]:
         """Yields the texts of every row, normalized."""
         for part in self.parts.values():
-            columns = [part.examples.columns[role] for role in part.roles]
-            for texts in zip(*columns, strict=True):
+            for texts in part.each():
                 yield [normalized(text) for text in texts]
 
     def find(self, number: int) -> tuple[Part, int]:

@@ -79,8 +79,7 @@ class OddRows(Check):
     def _found(self, part: Part) -> dict[str, list[int]]:
         """Returns the rows of each kind; a row is of a kind if one of its texts is."""
         found: dict[str, list[int]] = {kind: [] for kind in _KINDS}
-        for row in range(len(part)):
-            texts = part.texts(row)
+        for row, texts in enumerate(part.each()):
             for kind, matches in _KINDS.items():
                 if any(map(matches, texts)):
                     found[kind].append(row)
