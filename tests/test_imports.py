@@ -28,7 +28,7 @@ FLOORS = [
     {"tokenizers", "data", "backbones", "tasks", "strategies", "regularizers", "evaluation"},
     {"merging", "pretrained_head", "scratch"},
     {"model", "pretrained_model", "training", "export", "weights", "run_directory", "splits"},
-    {"experiment"},
+    {"experiment", "inspection"},
     {"cli"},
 ]
 COMMAND = "from tftransfer.cli.main import main; main({!r}, standalone_mode=False)"
@@ -90,6 +90,7 @@ def test_public_names_are_sorted_and_there() -> None:
         COMMAND.format(["list"]),
         COMMAND.format(["list", "backbones"]),
         COMMAND.format(["show", "configs/quickstart.yaml"]),
+        COMMAND.format(["inspect", "configs/quickstart.yaml"]),
         COMMAND.format(["show", "sentence-transformers/all-MiniLM-L6-v2"]),
     ],
 )

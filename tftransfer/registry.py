@@ -27,6 +27,7 @@ from tftransfer.errors import ConfigError
 __all__ = [
     "Registry",
     "backbones",
+    "checks",
     "describe",
     "networks",
     "regularizers",
@@ -161,6 +162,7 @@ class Registry:
 
 
 backbones = Registry("backbone", "tftransfer.backbones.families")
+checks = Registry("check", "tftransfer.inspection.checks")
 networks = Registry("backbone from scratch", "tftransfer.backbones.networks")
 regularizers = Registry("regularizer", "tftransfer.regularizers")
 reports = Registry("report", "tftransfer.evaluation")

@@ -1,6 +1,7 @@
 """The command `tftransfer` and what it ends with.
 
-Exit codes: 0 done; 1 failed; 2 wrong usage, config or run directory; 3 data invalid; 130 interrupted.
+Exit codes: 0 done; 1 failed; 2 wrong usage, config or run directory; 3 data invalid; 4 findings that inspect is to
+fail on; 130 interrupted.
 """
 
 import os
@@ -12,6 +13,7 @@ from tftransfer import __version__
 from tftransfer.cli.evaluate import evaluate
 from tftransfer.cli.export import export
 from tftransfer.cli.fit import fit
+from tftransfer.cli.inspect import inspect
 from tftransfer.cli.list import list_entries
 from tftransfer.cli.predict import predict
 from tftransfer.cli.show import show
@@ -25,20 +27,20 @@ __all__ = ["main", "run"]
 def main() -> None:
     """Fine-tune pretrained language models as Keras models, and serve them with TF Serving.
 
-    Exit codes: 0 done; 1 failed; 2 wrong usage, config or run directory; 3 data invalid; 130 interrupted.
+    Exit codes: 0 done; 1 failed; 2 wrong usage, config or run directory; 3 data invalid; 4 findings that inspect was to
+    fail on; 130 interrupted.
     """
 
 
-for _command in (fit, evaluate, predict, export, show, list_entries):
+for _command in (inspect, fit, evaluate, predict, export, show, list_entries):
     main.add_command(_command)
 
 
 def run() -> None:
     """Runs the command line and ends the process with its exit code."""
     try:
-        main(prog_name="tftransfer", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        # What comes back is the exit code of a command that ended with one, or None.
+        sys.exit(main(prog_name="tftransfer", standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -9,7 +9,7 @@ from tftransfer import atomic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["figure", "save"]
+__all__ = ["figure", "png", "save"]
 
 _DPI = 120
 
@@ -26,6 +26,11 @@ def figure(wide: float, high: float, layout: Literal["constrained"] | None = Non
 
 def save(figure: "Figure", path: Path) -> None:
     """Writes the figure as a PNG, whole or not at all."""
+    atomic.write(path, png(figure))
+
+
+def png(figure: "Figure") -> bytes:
+    """Returns the figure as the content of a PNG."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.15, facecolor="white")
-    atomic.write(path, file.getvalue())
+    return file.getvalue()
