@@ -77,6 +77,25 @@ def test_rows_are_fitted_without_overlap(lengths: list[int]) -> None:
     assert len(full) < 2 or full[0] + full[1] > size
 
 
+def one_by_one(lengths: list[int], room: int) -> int:
+    """Returns how many rows there are when each text, the longest first, goes where the least room is left."""
+    free: list[int] = []
+    for length in sorted(lengths, reverse=True):
+        fitting = [i for i in range(len(free)) if free[i] >= length]
+        if fitting:
+            free[min(fitting, key=lambda i: free[i])] -= length
+        else:
+            free.append(room - length)
+    return len(free)
+
+
+@settings(max_examples=100, deadline=None)
+@given(LENGTHS, st.integers(0, 80))
+def test_rows_are_as_few_as_one_by_one(lengths: list[int], more: int) -> None:
+    size = max(lengths) + more
+    assert fit_rows(np.array(lengths), size)[0].max() + 1 == one_by_one(lengths, size)
+
+
 @pytest.mark.parametrize(("mean", "longest"), [(11, 60), (45, 128), (180, 256)])
 def test_most_places_hold_a_token(mean: float, longest: int) -> None:
     random = np.random.default_rng(0)

@@ -1,53 +1,43 @@
-"""Expected padding: what real batches have, and rows packed one by one."""
+"""Expected padding: what real batches have."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
-from tftransfer.data.batches import BatchPlan, pad
-from tftransfer.inspection.expected_padding import expected_padding, packed_rows
+from tftransfer.data.batches import BatchPlan
+from tftransfer.data.pipeline import EncodedExamples
+from tftransfer.inspection.expected_padding import expected_padding
 from tftransfer.tokenizers import Encoded
 
-LENGTHS = np.random.default_rng(0).integers(2, 51, 1003)
+LENGTHS = np.random.default_rng(0).integers(2, 51, 1002)
 
 
-def tokens(lengths: np.ndarray) -> Encoded:
-    total, rows = np.zeros(lengths.sum(), np.int32), len(lengths)
-    return Encoded(total, total, np.append(0, np.cumsum(lengths)), np.zeros(rows, bool), np.arange(rows))
+def examples(unit: int) -> EncodedExamples:
+    total, rows = np.zeros(LENGTHS.sum(), np.int32), len(LENGTHS)
+    encoded = Encoded(total, total, np.append(0, np.cumsum(LENGTHS)), np.zeros(rows, bool), np.arange(rows))
+    return EncodedExamples(encoded, 0, 50, unit=unit)
 
 
-@pytest.mark.parametrize("unit", [1, 3])
-def test_shuffled_batches_have_the_padding_of_real_ones(unit: int) -> None:
-    lengths = LENGTHS[: len(LENGTHS) // unit * unit].reshape(-1, unit)
-    found = expected_padding(lengths, 16, max_length=50, seed=4)
-    positions = 0
-    for units in BatchPlan(len(lengths), 16, 4).batches(1):
-        rows = (units[:, None] * unit + np.arange(unit)).ravel()
-        positions += pad(tokens(lengths.ravel()), rows, 0, 50)["input_ids"].size
-    assert found["shuffled"] == pytest.approx(1 - lengths.sum() / positions)
-    assert found["packed"] < found["grouped by length"] < found["shuffled"]
+@pytest.mark.parametrize(("unit", "tokens"), [(1, None), (3, None), (1, 400)])
+def test_it_is_the_padding_of_real_batches(unit: int, tokens: int | None) -> None:
+    found = expected_padding(LENGTHS.reshape(-1, unit), 16, max_length=50, seed=4, tokens=tokens)
+    padded = examples(unit)
+    packed = dataclasses.replace(padded, packed=1)
+    for batching, given, grouped in (
+        ("padded", padded, False),
+        ("length_grouped", padded, True),
+        ("packed", packed, False),
+    ):
+        plan = BatchPlan(len(padded), 16, 4, padded.lengths, grouped, tokens)
+        positions = sum(given.batch(units)[0]["input_ids"].size for units in plan.batches(1))
+        assert found[batching] == pytest.approx(1 - LENGTHS.sum() / positions), batching
+    assert found["length_grouped"] < found["padded"]
+    assert found["packed"] < 0.06
 
 
 def test_grouped_batches_hold_texts_of_a_length() -> None:
     # Two lengths that are whole blocks of positions: sorted, no batch but the one between them has both.
     lengths = np.repeat([8, 64], 160)
-    assert expected_padding(lengths, 32, max_length=64)["grouped by length"] == 0
-    assert expected_padding(lengths, 32, max_length=64)["shuffled"] == pytest.approx(1 - 36 / 64, abs=1e-6)
-
-
-def one_by_one(lengths: np.ndarray, room: int) -> int:
-    """Returns how many rows there are when each text, the longest first, goes where the least room is left."""
-    free: list[int] = []
-    for length in sorted(lengths.tolist(), reverse=True):
-        fitting = [i for i in range(len(free)) if free[i] >= length]
-        if fitting:
-            best = min(fitting, key=lambda i: free[i])
-            free[best] -= length
-        else:
-            free.append(room - length)
-    return len(free)
-
-
-@pytest.mark.parametrize("room", [50, 64, 101])
-def test_packing_a_histogram_is_packing_one_by_one(room: int) -> None:
-    assert packed_rows(LENGTHS, room) == one_by_one(LENGTHS, room)
-    assert packed_rows(np.array([room, room, 1]), room) == 3
+    assert expected_padding(lengths, 32, max_length=64)["length_grouped"] == 0
+    assert expected_padding(lengths, 32, max_length=64)["padded"] == pytest.approx(1 - 36 / 64, abs=1e-6)

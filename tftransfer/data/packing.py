@@ -1,13 +1,13 @@
 """Rows that hold several sequences each, in place of rows that hold one and padding."""
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from tftransfer.data.batches import round_up
 
-__all__ = ["UNPACK", "fit_rows", "pack"]
+__all__ = ["UNPACK", "fit_rows", "pack", "packed_shape"]
 
 UNPACK = "unpack"
 """The input of a packed batch that says where its sequences are."""
@@ -35,10 +35,8 @@ def pack(inputs: Mapping[str, np.ndarray], parts: int = 1, coarse: bool = False)
     """
     lengths = (inputs["attention_mask"] > 0).sum(axis=1)
     cut = np.array_split(lengths, parts)
-    size = _row_length(cut, coarse)
+    rows, size = packed_shape(lengths, parts, coarse)
     found = [fit_rows(part, size) for part in cut]
-    rows = max(1, *(1 + int(row.max(initial=-1)) for row, _, _ in found))
-    rows = round_up(rows, coarse=True) if coarse and rows > 8 else rows
     first = np.repeat(np.arange(parts), list(map(len, cut))) * rows  # row of each sequence's part
     row, start, number = (np.concatenate(values) for values in zip(*found, strict=True))
     within = np.arange(inputs["attention_mask"].shape[1])
@@ -80,19 +78,20 @@ def fit_rows(lengths: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np
     return row, start, number
 
 
-def _row_length(cut: Sequence[np.ndarray], coarse: bool) -> int:
-    """Returns the length of rows with which a batch costs least."""
+def packed_shape(lengths: np.ndarray, parts: int = 1, coarse: bool = False) -> tuple[int, int]:
+    """Returns the rows of each part and their length with which a batch costs least; for the arguments see `pack`."""
+    cut = np.array_split(lengths, parts)
     longest = max(int(part.max(initial=1)) for part in cut)
     total = max(int(part.sum()) for part in cut)
-    best, least = round_up(longest, coarse), float("inf")
-    size = best
+    best, least, size = (0, 0), float("inf"), round_up(longest, coarse)
     for _ in range(_TRIED):
-        # No packing takes fewer rows than this, so some lengths need not be tried.
         rows = -(-total // size)
+        # No packing takes fewer rows than this, so some lengths need not be tried.
         if _cost(rows, size) < least:
-            rows = max(1 + int(fit_rows(part, size)[0].max(initial=-1)) for part in cut)
+            rows = max(1 + int(fit_rows(part, size)[0].max(initial=0)) for part in cut)
+            rows = round_up(rows, coarse=True) if coarse and rows > 8 else rows
             if _cost(rows, size) < least:
-                best, least = size, _cost(rows, size)
+                best, least = (rows, size), _cost(rows, size)
         if rows == 1:
             break
         size = round_up(size + 1, coarse)

@@ -2,71 +2,46 @@
 
 import numpy as np
 
-from tftransfer.data.batches import BatchPlan
+from tftransfer.data.batches import BatchPlan, round_up
+from tftransfer.data.packing import packed_shape
 
-__all__ = ["expected_padding", "packed_rows"]
+__all__ = ["expected_padding"]
 
-_POOL = 50
-"""Batches whose examples are sorted together where lengths are grouped, so that there is still chance in the order."""
+_BATCHES = 2000
+"""The most batches that are looked at; more change nothing that one would see."""
 
 
 def expected_padding(
-    lengths: np.ndarray, batch_size: int, *, max_length: int, multiple: int = 8, seed: int = 0
+    lengths: np.ndarray, batch_size: int, *, max_length: int, seed: int = 0, tokens: int | None = None
 ) -> dict[str, float]:
-    """Returns the expected share of computed positions that are padding, by how batches are formed.
+    """Returns the expected share of computed positions that are padding, for each `training.batching`.
 
     Args:
         lengths: int array `(examples,)`, or `(examples, rows of an example)`. Tokens of each row, none of them longer
             than `max_length`.
         batch_size: int. Examples a batch.
-        max_length: int. No batch is padded beyond it, and packed rows are as long.
-        multiple: int. The longest row of a batch is rounded up to a multiple of it. Defaults to 8.
+        max_length: int. No batch is padded beyond it.
         seed: int. Of the order. Defaults to 0.
+        tokens: int or None. The most tokens a batch, in place of `batch_size`. Defaults to None.
 
     Returns:
-        A dict of "shuffled", "grouped by length" (sorted within random pools of 50 batches) and "packed" (several
-        examples in a row of `max_length`) to a number from 0 to 1.
+        A dict of "padded", "length_grouped" and "packed" to a number from 0 to 1.
     """
-    lengths = lengths.reshape(len(lengths), -1)
-    order = BatchPlan(len(lengths), batch_size, seed).order(0)
-    pools = np.arange(len(order)) // (_POOL * batch_size)
-    grouped = order[np.lexsort((lengths[order].max(axis=1), pools))]
-    tokens = int(lengths.sum())
-    computed = {
-        "shuffled": _positions(lengths[order], batch_size, max_length, multiple),
-        "grouped by length": _positions(lengths[grouped], batch_size, max_length, multiple),
-        "packed": packed_rows(lengths.ravel(), max_length) * max_length,
+    rows = lengths.reshape(len(lengths), -1)
+
+    def padding(grouped: bool, packed: bool) -> float:
+        plan = BatchPlan(len(rows), batch_size, seed, rows.sum(axis=1), grouped, tokens)
+        batches = [rows[units].ravel() for units in plan.epoch(0)[:_BATCHES]]
+        computed = sum(np.prod(packed_shape(b)) if packed else len(b) * _padded_length(b, max_length) for b in batches)
+        return 1 - float(sum(int(batch.sum()) for batch in batches) / computed)
+
+    return {
+        "padded": padding(grouped=False, packed=False),
+        "length_grouped": padding(grouped=True, packed=False),
+        "packed": padding(grouped=False, packed=True),
     }
-    return {way: 1 - tokens / positions for way, positions in computed.items()}
 
 
-def packed_rows(lengths: np.ndarray, max_length: int) -> int:
-    """Returns how many rows of `max_length` tokens hold all lengths, none of them divided.
-
-    Best-fit decreasing over the histogram of the lengths (Krell et al., "Efficient sequence packing without
-    cross-contamination", 2021).
-    """
-    counts = np.bincount(lengths, minlength=max_length + 1)
-    free = np.zeros(max_length + 1, np.int64)  # how many rows have so much room left
-    for length in range(max_length, 0, -1):
-        left = int(counts[length])
-        while left:
-            fitting = np.flatnonzero(free[length:])
-            if not len(fitting):
-                free[max_length] += -(-left // (max_length // length))
-                continue
-            room = length + int(fitting[0])
-            moved = min(left, int(free[room]))
-            free[room] -= moved
-            free[room - length] += moved
-            left -= moved
-    return int(free[:max_length].sum())
-
-
-def _positions(lengths: np.ndarray, batch_size: int, max_length: int, multiple: int) -> int:
-    """Returns the positions of an epoch whose examples `(examples, rows)` come in that order."""
-    starts = np.arange(0, len(lengths), batch_size)
-    longest = np.maximum.reduceat(lengths.max(axis=1), starts)
-    padded = np.maximum(longest, np.minimum(-(-longest // multiple) * multiple, max_length))
-    sizes = np.diff(np.append(starts, len(lengths)))
-    return int((padded * sizes).sum()) * lengths.shape[1]
+def _padded_length(lengths: np.ndarray, max_length: int) -> int:
+    longest = int(lengths.max())
+    return max(longest, min(round_up(longest), max_length))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tftransfer import registry
+from tftransfer.config import Training
 from tftransfer.inspection import pictures
 from tftransfer.inspection.check import Check, Finding, Section
 from tftransfer.inspection.corpus import Corpus
@@ -33,26 +34,36 @@ class Padding(Check):
         training = corpus.experiment.training
         size = training.batch_size
         shares = expected_padding(
-            part.row_lengths.reshape(-1, part.per_example), size, max_length=corpus.max_length, seed=training.seed
+            part.row_lengths.reshape(-1, part.per_example),
+            size,
+            max_length=corpus.max_length,
+            seed=training.seed,
+            tokens=training.batch_tokens,
         )
         tokens = int(part.row_lengths.sum())
         records = [
-            {"batches": way, "padding_share": share, "positions_an_epoch": round(tokens / (1 - share))}
+            {"batching": way, "padding_share": share, "positions_an_epoch": round(tokens / (1 - share))}
             for way, share in shares.items()
         ]
         picture = functools.partial(pictures.bars, list(shares), {"padding": list(shares.values())}, "share")
         return Section(
             "Padding",
-            {f"Batches of {size} of {name}": records},
-            self._findings(shares),
-            ["Simulated with one epoch of the config's seed; rows are padded to the longest of their batch."],
+            {f"Batches of {_size(training)} of {name}": records},
+            self._findings(shares, training.batching),
+            [
+                "Simulated with the first epoch of the config's seed; a padded row is as long as the longest of its batch."
+            ],
             {"Share of computed positions that are padding": picture},
         )
 
-    def _findings(self, shares: dict[str, float]) -> list[Finding]:
-        plain, *others = shares.values()
-        if plain < self.share:
+    def _findings(self, shares: dict[str, float], batching: str) -> list[Finding]:
+        own = "packed" if batching == "auto" else batching
+        if shares[own] < self.share:
             return []
-        text = f"{plain:.0%} of what a step of shuffled batches computes is padding."
-        ways = ", ".join(f"{way} {share:.0%}" for way, share in zip(list(shares)[1:], others, strict=True))
-        return [Finding("note", self.ids, text, f"Other batches would have less: {ways}.")]
+        text = f"{shares[own]:.0%} of what a step computes is padding."
+        ways = ", ".join(f"{way} {share:.0%}" for way, share in shares.items() if way != own)
+        return [Finding("note", self.ids, text, f"Other ways of training.batching have: {ways}.")]
+
+
+def _size(training: Training) -> str:
+    return f"{training.batch_tokens:,} tokens" if training.batch_tokens else f"{training.batch_size}"
