@@ -50,9 +50,7 @@ class Padding(Check):
             "Padding",
             {f"Batches of {_size(training)} of {name}": records},
             self._findings(shares, training.batching),
-            [
-                "Simulated with the first epoch of the config's seed; a padded row is as long as the longest of its batch."
-            ],
+            ["Simulated with the first epoch of the seed; a padded row is as long as the longest of its batch."],
             {"Share of computed positions that are padding": picture},
         )
 
