@@ -49,9 +49,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/versus_trainer.jsonl"))
     records = [json.loads(line) for line in parser.parse_args().results.read_text().splitlines()]
     machines = sorted({record["machine"] for record in records})
-    print(
-        f"Machine: {'; '.join(machines)}. Medians of the runs; each is a process of its own, and the sides take turns.\n"
-    )
+    print(f"Machine: {'; '.join(machines)}. Medians; each run is a process of its own, and the sides take turns.\n")
     print("\n".join(lines(medians(records))))
 
 

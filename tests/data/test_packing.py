@@ -1,5 +1,7 @@
 """Packed batches: the same tokens in fewer places, against plain Python."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,17 +19,18 @@ def padded(lengths: list[int]) -> dict[str, np.ndarray]:
 
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=40)
+PARTS = st.lists(st.integers(1, 3), min_size=1, max_size=2)
 
 
 @settings(max_examples=150, deadline=None)
-@given(LENGTHS, st.integers(1, 4), st.booleans())
-def test_every_sequence_is_whole_and_alone_with_its_number(lengths: list[int], parts: int, coarse: bool) -> None:
+@given(LENGTHS, PARTS, st.booleans())
+def test_every_sequence_is_whole_and_alone_with_its_number(lengths: list[int], parts: list[int], coarse: bool) -> None:
     batch = padded(lengths)
     packed = pack(batch, parts, coarse)
     ids, mask, types = (packed[name] for name in ("input_ids", "attention_mask", "token_type_ids"))
     assert np.count_nonzero(mask) == sum(lengths)
     assert ids.shape == mask.shape == types.shape
-    assert ids.shape[0] % parts == 0
+    assert ids.shape[0] % math.prod(parts) == 0
     assert packed["other"] is batch["other"]
     found = {}
     for row, numbers in enumerate(mask.tolist()):
@@ -43,22 +46,18 @@ def test_every_sequence_is_whole_and_alone_with_its_number(lengths: list[int], p
 
 
 @settings(max_examples=150, deadline=None)
-@given(LENGTHS, st.integers(1, 4))
-def test_the_places_lead_back_within_each_part(lengths: list[int], parts: int) -> None:
+@given(LENGTHS, PARTS)
+def test_the_places_lead_back_within_each_part(lengths: list[int], parts: list[int]) -> None:
     batch = padded(lengths)
     packed = pack(batch, parts)
-    rows = np.split(packed["input_ids"], parts)
-    for part, (places, ids, mask) in enumerate(
-        zip(
-            *(
-                np.array_split(values, parts)
-                for values in (packed[UNPACK], batch["input_ids"], batch["attention_mask"])
-            ),
-            strict=True,
-        )
-    ):
+    rows = np.split(packed["input_ids"], math.prod(parts))
+    pieces = [packed[UNPACK], batch["input_ids"], batch["attention_mask"]]
+    cut = [[values] for values in pieces]
+    for number in parts:
+        cut = [[piece for part in values for piece in np.array_split(part, number)] for values in cut]
+    for row, places, ids, mask in zip(rows, *cut, strict=True):
         assert np.array_equal(places >= 0, mask > 0)
-        assert np.array_equal(rows[part].ravel()[places[mask > 0]], ids[mask > 0])
+        assert np.array_equal(row.ravel()[places[mask > 0]], ids[mask > 0])
 
 
 @settings(max_examples=100, deadline=None)

@@ -23,7 +23,7 @@ def examples(unit: int) -> EncodedExamples:
 def test_it_is_the_padding_of_real_batches(unit: int, tokens: int | None) -> None:
     found = expected_padding(LENGTHS.reshape(-1, unit), 16, max_length=50, seed=4, tokens=tokens)
     padded = examples(unit)
-    packed = dataclasses.replace(padded, packed=1)
+    packed = dataclasses.replace(padded, packed=(1,))
     for batching, given, grouped in (
         ("padded", padded, False),
         ("length_grouped", padded, True),

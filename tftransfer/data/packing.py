@@ -1,7 +1,7 @@
 """Rows that hold several sequences each, in place of rows that hold one and padding."""
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ _FLAT = 512
 _TRIED = 24  # lengths of rows
 
 
-def pack(inputs: Mapping[str, np.ndarray], parts: int = 1, coarse: bool = False) -> dict[str, np.ndarray]:
+def pack(inputs: Mapping[str, np.ndarray], parts: Sequence[int] = (1,), coarse: bool = False) -> dict[str, np.ndarray]:
     """Returns a padded batch with its sequences packed, several in a row.
 
     In `attention_mask` the n-th sequence of a row has the number n, from 1, so none sees another. As a batch is cut
@@ -26,7 +26,8 @@ def pack(inputs: Mapping[str, np.ndarray], parts: int = 1, coarse: bool = False)
     Args:
         inputs: dict. int32 `input_ids`, `attention_mask` and `token_type_ids` `(sequences, length)`, each sequence at
             the beginning of its row. Others are passed on.
-        parts: int. Parts that the batch will be cut into, the greater ones first. Defaults to 1.
+        parts: sequence of int. Parts that the batch will be cut into, the greater ones first, and each of those, and so
+            on. Defaults to (1,).
         coarse: bool. Whether few shapes are to occur; see `tftransfer.data.batches.round_up`. Defaults to False.
 
     Returns:
@@ -34,19 +35,19 @@ def pack(inputs: Mapping[str, np.ndarray], parts: int = 1, coarse: bool = False)
         each token its place among those of its part's rows, end to end; -1 for padding.
     """
     lengths = (inputs["attention_mask"] > 0).sum(axis=1)
-    cut = np.array_split(lengths, parts)
+    cut = _cut(lengths, parts)
     rows, size = packed_shape(lengths, parts, coarse)
     found = [fit_rows(part, size) for part in cut]
-    first = np.repeat(np.arange(parts), list(map(len, cut))) * rows  # row of each sequence's part
+    first = np.repeat(np.arange(len(cut)), list(map(len, cut))) * rows  # row of each sequence's part
     row, start, number = (np.concatenate(values) for values in zip(*found, strict=True))
     within = np.arange(inputs["attention_mask"].shape[1])
     real = within < lengths[:, None]
     places = (row * size + start)[:, None] + within
     flat = (first * size)[:, None] + places
-    packed = {name: np.zeros(parts * rows * size, "int32") for name in ("input_ids", "token_type_ids")}
+    packed = {name: np.zeros(len(cut) * rows * size, "int32") for name in ("input_ids", "token_type_ids")}
     for name, values in packed.items():
         values[flat[real]] = inputs[name][real]
-    mask = np.zeros(parts * rows * size, "int32")
+    mask = np.zeros(len(cut) * rows * size, "int32")
     mask[flat[real]] = np.repeat(number, lengths)
     rows_of = {name: values.reshape(-1, size) for name, values in {**packed, "attention_mask": mask}.items()}
     return {**inputs, **rows_of, UNPACK: np.where(real, places, -1).astype("int32")}
@@ -78,9 +79,9 @@ def fit_rows(lengths: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np
     return row, start, number
 
 
-def packed_shape(lengths: np.ndarray, parts: int = 1, coarse: bool = False) -> tuple[int, int]:
+def packed_shape(lengths: np.ndarray, parts: Sequence[int] = (1,), coarse: bool = False) -> tuple[int, int]:
     """Returns the rows of each part and their length with which a batch costs least; for the arguments see `pack`."""
-    cut = np.array_split(lengths, parts)
+    cut = _cut(lengths, parts)
     longest = max(int(part.max(initial=1)) for part in cut)
     total = max(int(part.sum()) for part in cut)
     best, least, size = (0, 0), float("inf"), round_up(longest, coarse)
@@ -96,6 +97,13 @@ def packed_shape(lengths: np.ndarray, parts: int = 1, coarse: bool = False) -> t
             break
         size = round_up(size + 1, coarse)
     return best
+
+
+def _cut(lengths: np.ndarray, parts: Sequence[int]) -> list[np.ndarray]:
+    cut = [lengths]
+    for number in parts:
+        cut = [piece for part in cut for piece in np.array_split(part, number)]
+    return cut
 
 
 def _cost(rows: int, size: int) -> float:

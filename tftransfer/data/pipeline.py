@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,8 @@ class EncodedExamples:
             each time. Defaults to None.
         extra: dict of name -> callable. More inputs of a batch, each from (row numbers, length of the padded rows) to
             an array `(rows, length, ...)`. Defaults to {}.
-        packed: int. Parts that a batch will be cut into, if its rows are to be packed, several sequences each; 0 for
-            padded rows, one sequence each. Defaults to 0.
+        packed: sequence of int. If rows are to be packed, several sequences each: the parts that a batch will be cut
+            into; see `tftransfer.data.packing.pack`. Defaults to (): rows are padded, one sequence each.
         coarse: bool. Whether few shapes of batches are to occur, for XLA compiles each one. Defaults to False.
     """
 
@@ -55,7 +55,7 @@ class EncodedExamples:
     unit: int = 1
     rewrite: Callable[..., tuple[Any, ...]] | None = None
     extra: Mapping[str, Callable[[np.ndarray, int], np.ndarray]] = dataclasses.field(default_factory=dict)
-    packed: int = 0
+    packed: Sequence[int] = ()
     coarse: bool = False
 
     def __len__(self) -> int:

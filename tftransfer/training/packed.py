@@ -51,10 +51,11 @@ def packed_rows(
     with model.distribute_strategy.scope():
         model.packed = packed_call(model)
     replicas = model.distribute_strategy.num_replicas_in_sync
+    cut = (replicas,)
     try:
         yield (
-            dataclasses.replace(train, packed=replicas),
-            validation and dataclasses.replace(validation, packed=replicas),
+            dataclasses.replace(train, packed=cut),
+            validation and dataclasses.replace(validation, packed=(replicas,)),
         )
     finally:
         model.packed = None
