@@ -4,7 +4,10 @@ import argparse
 import dataclasses
 import gzip
 import json
+import subprocess
+import sys
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import e5_small
@@ -15,6 +18,8 @@ import scipy.stats
 import sklearn.metrics
 import tasks
 import tokenizers
+import versus_trainer
+import versus_trainer_report
 from parity import torch
 from tasks import Part
 
@@ -163,3 +168,34 @@ def test_characters_of_e5_are_compiled_and_marks_composed() -> None:
     assert normalizer.normalize_str("½\tx\x01") == "1⁄2 x"
     for letter in "éÅ":
         assert normalizer.normalize_str(unicodedata.normalize("NFD", letter)) == letter
+
+
+def test_sides_take_turns_and_ratios_are_of_medians() -> None:
+    options = argparse.Namespace(
+        models=["minilm"], what=["train"], repeats=2, loads=["sst2"], precisions=["float32"], sides=["ours", "trainer"]
+    )
+    assert [job["side"] for job in versus_trainer.jobs(options)] == ["ours", "trainer"] * 2
+    seconds = {"ours": [1.0, 9.0, 2.0], "trainer": [8.0, 4.0, 5.0], "trainer grouped": [4.0, 4.0, 4.0]}
+    common = {"what": "train", "model": "minilm", "load": "sst2", "precision": "float32", "peak_megabytes": 7}
+    records = [common | {"side": side, "seconds": s, "examples": 40} for side, some in seconds.items() for s in some]
+    ours, *_ = (
+        line for line in versus_trainer_report.lines(versus_trainer_report.medians(records)) if "| ours |" in line
+    )
+    assert ours == "| train | minilm | sst2 | float32 | ours | 20.0 | 2.50 | 2.00 | 7 | 3 |"
+
+
+def test_speed_is_measured_in_a_process_of_its_own(make_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    rows = "".join(f"good lamp {n}\t{n % 2}\n" for n in range(200))
+    (tmp_path / "train.tsv").write_text("text\tlabel\n" + rows, encoding="utf-8")
+    job = {"load": "sst2", "path": str(tmp_path / "train.tsv"), "what": "train"}
+    checkpoint = make_checkpoint({"max_position_embeddings": 128})
+    job |= {"side": "ours", "precision": "float32", "checkpoint": str(checkpoint)}
+    done = subprocess.run(
+        [sys.executable, versus_trainer.__file__, "--job", json.dumps(job)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    steps = 7  # of 200 rows, of which the first four do not count
+    assert found["examples"] == pytest.approx(200 * (steps - versus_trainer.WARM_UP) / steps)
+    assert found["seconds"] > 0
+    assert found["peak_megabytes"] > 100

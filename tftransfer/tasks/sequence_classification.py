@@ -61,6 +61,11 @@ class SequenceClassification(SingleLabelTask, PooledTask):
         return self.labels is not None
 
     def resolve(self, columns: Columns) -> "SequenceClassification":
+        if not all(isinstance(label, str) for label in columns["label"]):
+            raise DataError(
+                "Expected one label a text in the training data; they are lists of labels. Take the task "
+                "multi_label_classification, or name another column with data.train.label."
+            )
         found = sorted(set(columns["label"]))
         if len(found) < 2:
             raise DataError(
