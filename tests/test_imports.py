@@ -28,8 +28,9 @@ FLOORS = [
         "token_rows",
     },
     {"tokenizers", "data", "backbones", "tasks", "strategies", "regularizers", "evaluation"},
-    {"merging", "pretrained_head", "scratch"},
+    {"merging", "pretrained_head", "scratch", "token_cache"},
     {"model", "pretrained_model", "training", "export", "weights", "run_directory", "splits"},
+    {"encoding"},
     {"experiment"},
     {"cli"},
 ]
