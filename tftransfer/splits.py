@@ -89,6 +89,8 @@ def sift_answers(task: Task, splits: Splits, on_bad_rows: str) -> None:
             + "\nCorrect them, name all labels in task.labels, or set data.on_bad_rows to skip."
         )
     for name, rows in problems.items():
+        if not rows:
+            continue
         part = splits.examples[name]
         splits.bad_rows += [(part.path, BadRow(int(part.lines[row]), reason, "")) for row, reason in rows.items()]
         splits.examples[name] = part.take(np.setdiff1d(np.arange(len(part)), list(rows)))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from tftransfer import registry
+from tftransfer.column import codes
 from tftransfer.errors import DataError
 from tftransfer.tasks.labels import check_weights
 from tftransfer.tasks.numbers import check_not_negative, check_shares
@@ -61,7 +62,7 @@ class SequenceClassification(SingleLabelTask, PooledTask):
         return self.labels is not None
 
     def resolve(self, columns: Columns) -> "SequenceClassification":
-        found = sorted(set(columns["label"]))
+        found = sorted(codes(columns["label"])[0])
         if len(found) < 2:
             raise DataError(
                 f"Expected at least two labels in the training data; every example has the label '{found[0]}'. "

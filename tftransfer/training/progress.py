@@ -36,12 +36,12 @@ def counting(what: str, after: float = 3.0) -> Iterator[Callable[[int, int], Non
         what: str. Such as "tokenizing".
         after: float. Seconds before which nothing is shown. Defaults to 3.0.
     """
-    bar = _progress("speed")
-    count = _Count(what, after, bar if sys.stderr.isatty() else None)
+    count = _Count(what, after)
     try:
         yield count
     finally:
-        bar.stop()
+        if count.bar is not None:
+            count.bar.stop()
 
 
 def _progress(field: str) -> Progress:
@@ -98,23 +98,23 @@ class _Count:
 
     interval = 15.0  # seconds
 
-    def __init__(self, what: str, after: float, bar: Progress | None) -> None:
-        self.what, self.after, self.bar = what, after, bar
+    def __init__(self, what: str, after: float) -> None:
+        self.what, self.after = what, after
         self.begun = time.monotonic()
-        self.told: float | None = None
+        self.told = -self.interval
+        self.bar: Progress | None = None
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
         if now - self.begun < self.after:
             return
         speed = f"{done / (now - self.begun):,.0f} rows/s"
-        if self.bar is not None:
-            if self.told is None:
+        if sys.stderr.isatty():
+            if self.bar is None:
+                self.bar = _progress("speed")
                 self.bar.start()
                 self.task = self.bar.add_task(self.what, total=total, speed=speed)
             self.bar.update(self.task, completed=done, speed=speed)
-        elif self.told is not None and now - self.told < self.interval and done < total:
-            return
-        else:
+        elif now - self.told >= self.interval or done == total:
+            self.told = now
             note(f"{self.what}  row {done:,}/{total:,}  {speed}")
-        self.told = now
