@@ -3,7 +3,7 @@
 import json
 import os
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,15 @@ def write_checkpoint(
     names = {"pad_token": 0, "unk_token": 1, "cls_token": 2, "sep_token": 3, "mask_token": 4}
     tokenizer |= {name: _SPECIAL_TOKENS[i] for name, i in names.items()}
     (directory / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2), encoding="utf-8")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Has everything that the tests read and tokenize kept in a folder of theirs, and never in the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TFTRANSFER_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

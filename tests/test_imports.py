@@ -18,7 +18,9 @@ FLOORS = [
         "activations",
         "additions",
         "answers",
+        "arrow_store",
         "calibration",
+        "column",
         "objective",
         "row_options",
         "tags",
@@ -26,9 +28,10 @@ FLOORS = [
         "token_rows",
     },
     {"tokenizers", "data", "backbones", "tasks", "strategies", "regularizers", "evaluation"},
-    {"merging", "pretrained_head", "scratch"},
+    {"merging", "pretrained_head", "scratch", "token_cache"},
     {"model", "pretrained_model", "training", "export", "weights", "run_directory", "splits"},
-    {"experiment", "inspection"},
+    {"encoding", "inspection"},
+    {"experiment"},
     {"cli"},
 ]
 COMMAND = "from tftransfer.cli.main import main; main({!r}, standalone_mode=False)"

@@ -85,6 +85,8 @@ class Data(Section):
         test: dict. The same. Defaults to None.
         folder: str. Where relative paths start. Defaults to None: the current directory.
         on_bad_rows: "error" or "skip". Skipped rows go to a quarantine file in the run directory. Defaults to "error".
+        cache: str or False. The folder where rows and tokens are kept for the next run; False for none. Defaults to
+            None: `$TFTRANSFER_CACHE`, or `tftransfer` in `$XDG_CACHE_HOME` or else in `~/.cache`.
     """
 
     train: Block | None = None
@@ -92,6 +94,7 @@ class Data(Section):
     test: Block | None = None
     folder: str | None = None
     on_bad_rows: Literal["error", "skip"] = "error"
+    cache: str | Literal[False] | None = None
 
     @pydantic.model_validator(mode="after")
     def _join_paths(self) -> "Data":

@@ -12,14 +12,15 @@ import keras
 import numpy as np
 
 from tftransfer import atomic, config, registry, weights, yaml_file
+from tftransfer.arrow_store import ArrowStore
 from tftransfer.backbones.checkpoint import Checkpoint
 from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.data.quarantine import write_quarantine
 from tftransfer.data.read import infer_format
+from tftransfer.encoding import describe, encode
 from tftransfer.errors import ExportError, RunDirectoryError
 from tftransfer.evaluation import plots
-from tftransfer.evaluation.tables import table
 from tftransfer.export.hub_layout import layout_of
 from tftransfer.export.huggingface import export_huggingface
 from tftransfer.export.peft import export_peft
@@ -62,7 +63,8 @@ def fit(
     """
     RunDirectory.check(run, overwrite or dry_run)
     keras.utils.set_random_seed(experiment.training.seed)
-    splits = read_splits(experiment.data)
+    store = ArrowStore.chosen(experiment.data.cache)
+    splits = read_splits(experiment.data, store)
     task = _task(experiment.task)
     for part in splits.examples.values():
         check_answered(task, part)
@@ -73,8 +75,9 @@ def fit(
         model = _build(experiment, checkpoint, task)
     note(f"{checkpoint.name}: {model.load_report}")
     _check_exportable(experiment, model)
-    encoded = {name: model.encode(part, training=name == "train") for name, part in splits.examples.items()}
-    _describe_data(splits, encoded)
+    parts = splits.examples.items()
+    encoded = {name: encode(model, part, store, name, training=name == "train") for name, part in parts}
+    describe(splits, encoded)
     if dry_run:
         return _one_step(model, experiment, splits, encoded)
     with RunDirectory.create(run, overwrite) as directory:
@@ -123,14 +126,14 @@ def evaluate(run: str | Path, data: str | Path | None = None) -> dict[str, Any]:
         The task's metrics; for classification `accuracy`, `macro_f1`, `per_class` and more.
     """
     experiment = config.load(RunDirectory.open(run).config)
-    model = load(run)
+    model, store = load(run), ArrowStore.chosen(experiment.data.cache)
     if data is None:
         examples = _evaluation_split(experiment.data, run)
     else:
         block = experiment.data.test or experiment.data.train or {}
         file = {**config.source_options(block), "path": str(data), "format": _format_of(data, block)}
-        examples, _ = read_file(file, "error")
-    return _report(model, examples, model.encode(examples)).metrics()
+        examples, _ = read_file(file, "error", store=store)
+    return _report(model, examples, encode(model, examples, store, Path(examples.path).name)).metrics()
 
 
 def predict(
@@ -214,19 +217,6 @@ def _check_exportable(experiment: config.Experiment, model: TransferModel) -> No
         layout_of(model)
     if "peft" in formats:
         adapter_of(model)
-
-
-def _describe_data(splits: Splits, encoded: dict[str, EncodedExamples]) -> None:
-    rows = []
-    for name, part in splits.examples.items():
-        found = encoded[name].tokens
-        tokens, cut = np.diff(found.offsets), float(np.mean(found.truncated))
-        rows.append(
-            [name, f"{len(part):,}", f"{len(tokens):,}", f"{tokens.mean():.0f}", f"{tokens.max()}", f"{cut:.1%}"]
-        )
-    note(table(["data", "examples", "rows", "mean tokens", "longest", "truncated"], rows))
-    if splits.bad_rows:
-        note(f"{len(splits.bad_rows)} bad rows were skipped")
 
 
 def _one_step(
@@ -372,7 +362,9 @@ def _judge(
 def _evaluation_split(data: config.Data, run: str | Path) -> Examples:
     block = data.test or data.validation
     if block is not None:  # the training file is read only where validation was cut from it
-        return read_splits(data).examples["validation"] if "split" in block else read_file(block, data.on_bad_rows)[0]
+        if "split" in block:
+            return read_splits(data).examples["validation"]
+        return read_file(block, data.on_bad_rows, store=ArrowStore.chosen(data.cache))[0]
     raise RunDirectoryError(f"{run}: this run has neither test nor validation data. Name a file with --data FILE.")
 
 

@@ -22,6 +22,7 @@ from tftransfer.strategies.full import Full
 from tftransfer.strategies.strategy import Strategy
 from tftransfer.tasks.components.heads import Logits
 from tftransfer.tasks.task import Task
+from tftransfer.token_cache import tokenize
 from tftransfer.tokenizers.fast import FastTokenizer
 
 __all__ = ["TransferModel", "build"]
@@ -74,20 +75,21 @@ class TransferModel(keras.Model):
             return self.packed(inputs, training=training)
         return super().call(inputs, training=training, mask=mask, **kwargs)
 
-    def encode(self, examples: Examples, *, training: bool = False) -> EncodedExamples:
+    def encode(self, examples: Examples, *, training: bool = False, **options: Any) -> EncodedExamples:
         """Returns examples as numbers.
 
         Args:
             examples: Examples. With a "text" column, optionally "text_pair", and the task's answers if targets are
                 wanted.
             training: bool. Whether the task's example weights apply. Defaults to False.
+            **options: `cache` and `progress`; see `tftransfer.token_cache.tokenize`.
 
         Raises:
             DataError: if an answer is not one that the task knows; each is named by file and line.
         """
         task, columns = self.task, examples.columns
         texts = task.texts(columns)
-        rows = self.tokenizer.encode(texts.first, texts.second, max_length=self.max_length, options=task.row_options)
+        rows = tokenize(self.tokenizer, texts, self.max_length, task.row_options, **options)
         answered = task.is_answered(columns)
         targets = weights = None
         if answered and task.answer is not None:

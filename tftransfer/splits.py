@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tftransfer import config, registry
+from tftransfer.arrow_store import ArrowStore
 from tftransfer.data.examples import Examples
 from tftransfer.data.read import infer_format
 from tftransfer.data.source import BadRow, read_source
@@ -28,17 +29,20 @@ class Splits:
     bad_rows: list[tuple[str, BadRow]]
 
 
-def read_file(block: dict[str, Any], on_bad_rows: Any, *, answers: bool = True) -> tuple[Examples, list[BadRow]]:
+def read_file(
+    block: dict[str, Any], on_bad_rows: Any, *, answers: bool = True, store: ArrowStore | None = None
+) -> tuple[Examples, list[BadRow]]:
     """Returns the examples of a data block of the config, and its bad rows.
 
     Args:
         block: dict. `path`, `format` (default: by the name), `sample` (default: all) and the options of the format.
         on_bad_rows: "error" or "skip".
         answers: bool. Whether the rows need their answers, such as labels. Defaults to True.
+        store: ArrowStore. Where the rows are kept. Defaults to None: in a temporary file.
     """
     name = block.get("format") or infer_format(block["path"])
     source = registry.sources.build(name, config.source_options(block))
-    examples, bad = read_source(source if answers else source.without_answers(), on_bad_rows=on_bad_rows)
+    examples, bad = read_source(source if answers else source.without_answers(), on_bad_rows=on_bad_rows, store=store)
     if block.get("sample") is None:
         return examples, bad
     # RandomState: its stream is frozen, so that a new NumPy draws the same rows.
@@ -46,14 +50,20 @@ def read_file(block: dict[str, Any], on_bad_rows: Any, *, answers: bool = True) 
     return examples.take(np.sort(drawn)), bad
 
 
-def read_splits(data: config.Data) -> Splits:
-    """Returns the examples of every split that the config names."""
+def read_splits(data: config.Data, store: ArrowStore | None = None) -> Splits:
+    """Returns the examples of every split that the config names.
+
+    Args:
+        data: Data.
+        store: ArrowStore. Where the rows are kept. Defaults to None: that of the config.
+    """
+    store = ArrowStore.chosen(data.cache) if store is None else store
     splits = Splits({}, [])
     for name in config.SPLITS:
         block = getattr(data, name)
         if block is None or "split" in block:
             continue
-        splits.examples[name], bad = read_file(block, data.on_bad_rows)
+        splits.examples[name], bad = read_file(block, data.on_bad_rows, store=store)
         splits.bad_rows += [(block["path"], row) for row in bad]
     if data.validation is not None and "split" in data.validation:
         cut = config.Split.model_validate(data.validation)
@@ -79,6 +89,8 @@ def sift_answers(task: Task, splits: Splits, on_bad_rows: str) -> None:
             + "\nCorrect them, name all labels in task.labels, or set data.on_bad_rows to skip."
         )
     for name, rows in problems.items():
+        if not rows:
+            continue
         part = splits.examples[name]
         splits.bad_rows += [(part.path, BadRow(int(part.lines[row]), reason, "")) for row, reason in rows.items()]
         splits.examples[name] = part.take(np.setdiff1d(np.arange(len(part)), list(rows)))

@@ -112,6 +112,8 @@ def test_labels_come_from_the_data_sorted() -> None:
 def test_one_label_is_nothing_to_learn() -> None:
     with pytest.raises(DataError, match=r"at least two labels.*every example has the label 'a'"):
         SequenceClassification().resolve({"label": ["a", "a"]})
+    with pytest.raises(DataError, match="one label a text.*lists of labels. Take the task multi_label_classification"):
+        SequenceClassification().resolve({"label": [["a"], ["b"]]})
     with pytest.raises(DataError, match="every example has the label 'good'"):
         SequenceClassification(LABELS).resolve({"label": ["good"]})
 

@@ -1,17 +1,16 @@
 """Rows in memory, each of which remembers the line it came from."""
 
-import collections
 import dataclasses
 import hashlib
-import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
+from tftransfer.column import Column, codes, to_text
 from tftransfer.errors import ConfigError, DataError
 
-__all__ = ["Examples"]
+__all__ = ["Examples", "fingerprint", "raise_mixed"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,10 +25,11 @@ class Examples:
     - "spans": lists of (start, end, label), in their order and apart from one another.
     - "answers": lists of (answer, start) in "text_pair", empty where it has none; "id": the question's name, a string.
 
-    Places are in characters (code points) from 0, and an end is behind the last character.
+    Places are in characters (code points) from 0, and an end is behind the last character. A column that was read from
+    a file is a `Column`, whose values are on the disk; one that was made in Python may be a list.
 
     Args:
-        columns: dict of role to list. One value a row.
+        columns: dict of role to sequence. One value a row.
         path: str. The file that the rows came from.
         lines: int array (rows,). The line of each row in that file, counted from 1.
 
@@ -43,7 +43,7 @@ class Examples:
         assert examples.where(1) == "reviews.csv:3"
     """
 
-    columns: dict[str, list[Any]]
+    columns: Mapping[str, Sequence[Any]]
     path: str
     lines: np.ndarray
 
@@ -52,11 +52,12 @@ class Examples:
         if set(sizes.values()) - {len(self.lines)}:
             raise DataError(f"{self.path}: expected {len(self.lines)} values in every column, found {sizes}.")
         for role, values in self.columns.items():
+            if isinstance(values, Column):  # which cannot mix them
+                continue
             # dict: the first row of each kind
             kinds = {isinstance(value, str): row for row, value in reversed(list(enumerate(values)))}
             if len(kinds) > 1:
-                found = f"a string at {self.where(kinds[True])}, none at {self.where(kinds[False])}"
-                raise DataError(f"Expected strings in all rows of {role!r}, or lists in all; found {found}.")
+                raise_mixed(role, self.where(kinds[True]), self.where(kinds[False]))
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -72,21 +73,13 @@ class Examples:
             roles = ", ".join(self.columns)
             raise DataError(f"{self.path}: there is no label; read were: {roles}. Name the label column with `label`.")
         values = self.columns["label"]
-        return sorted({label for value in values for label in ([value] if isinstance(value, str) else value)})
+        distinct = values.codes()[0] if isinstance(values, Column) else values
+        return sorted({label for value in distinct for label in ([value] if isinstance(value, str) else value)})
 
     @property
     def fingerprint(self) -> str:
         """The sha256 of the columns' contents, whatever the file is called and however it is stored."""
-        digest = hashlib.sha256()
-        for role in sorted(self.columns):
-            values, kind = self.columns[role], ""
-            if values and not isinstance(values[0], str):
-                values, kind = [json.dumps(value) for value in values], " json"
-            # The lengths keep ["ab", "c"] apart from ["a", "bc"] without one hash call a value.
-            digest.update(f"{role!r} {len(values)}{kind} ".encode())
-            digest.update(np.array([len(value) for value in values], "<i8").tobytes())
-            digest.update("".join(values).encode("utf-8", "surrogatepass"))
-        return digest.hexdigest()
+        return fingerprint(self.columns)
 
     def where(self, index: int) -> str:
         """Returns "file:line" of a row, for messages."""
@@ -95,7 +88,7 @@ class Examples:
     def take(self, indices: Sequence[int] | np.ndarray) -> "Examples":
         """Returns the rows at `indices` (or where a boolean mask is true), in that order."""
         chosen = np.arange(len(self))[indices]
-        columns = {role: [values[i] for i in chosen.tolist()] for role, values in self.columns.items()}
+        columns = {role: _taken(values, chosen) for role, values in self.columns.items()}
         return Examples(columns, self.path, self.lines[chosen])
 
     def split(self, fraction: float, seed: int = 0) -> tuple["Examples", "Examples"]:
@@ -133,13 +126,45 @@ class Examples:
         return self.take(is_first), self.take(~is_first)
 
 
-def _strata(labels: list[Any] | None, size: int) -> np.ndarray:
+def fingerprint(columns: Mapping[str, Sequence[Any]]) -> str:
+    """Returns the sha256 of columns' contents, in hexadecimal; that of a `Column` is that of an equal list."""
+    digest = hashlib.sha256()
+    for role in sorted(columns):
+        values = columns[role]
+        texts = values if isinstance(values, Column) else [to_text(value) for value in values]
+        lists = values.lists if isinstance(values, Column) else not isinstance(next(iter(values), ""), str)
+        kind = " json" if lists and len(values) else ""
+        # The lengths keep ["ab", "c"] apart from ["a", "bc"] without one hash call a value.
+        digest.update(f"{role!r} {len(values)}{kind} ".encode())
+        for lengths in texts.lengths() if isinstance(texts, Column) else [np.array([len(text) for text in texts])]:
+            digest.update(lengths.astype("<i8").tobytes())
+        for content in texts.content() if isinstance(texts, Column) else map(_encoded, texts):
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def raise_mixed(role: str, text: str, other: str) -> NoReturn:
+    """Raises DataError for a column that has a string at one place and a list at another."""
+    raise DataError(
+        f"Expected strings in all rows of {role!r}, or lists in all; found a string at {text}, none at {other}."
+    )
+
+
+def _taken(values: Sequence[Any], rows: np.ndarray) -> Sequence[Any]:
+    return values.take(rows) if isinstance(values, Column) else [values[row] for row in rows.tolist()]
+
+
+def _strata(labels: Sequence[Any] | None, size: int) -> np.ndarray:
     """Returns the stratum of each row (rows,): 0 for labels that occur once, then one number a label."""
-    if labels is None or not all(isinstance(label, str) for label in labels):
+    if labels is None or not isinstance(labels[0], str):
         return np.zeros(size, np.int64)
-    counts = collections.Counter(labels)
-    numbers = {label: number for number, label in enumerate((x for x in counts if counts[x] > 1), 1)}
-    return np.array([numbers.get(label, 0) for label in labels], np.int64)
+    distinct, numbers = codes(labels)
+    often = np.bincount(numbers, minlength=len(distinct)) > 1
+    return np.where(often, np.cumsum(often), 0)[numbers]
 
 
 def _first_counts(counts: np.ndarray, fraction: float) -> np.ndarray:

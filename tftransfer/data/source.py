@@ -3,13 +3,16 @@
 import abc
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
-
-from tftransfer import registry
-from tftransfer.data.examples import Examples
+from tftransfer import atomic, registry
+from tftransfer.arrow_store import ArrowStore, key_of
+from tftransfer.data.examples import Examples, raise_mixed
+from tftransfer.data.row_store import kept_rows
+from tftransfer.data.rows import BadRow, Row
 from tftransfer.errors import ConfigError, DataError
 
 __all__ = ["BadRow", "Row", "Source", "checked", "read_source"]
@@ -17,32 +20,7 @@ __all__ = ["BadRow", "Row", "Source", "checked", "read_source"]
 _FILLED = frozenset({"text", "text_pair", "text_negative", "label"})  # roles whose value must not be empty
 _LISTED = 20  # bad rows in a message
 _POLICIES = ("error", "skip")
-
-
-class Row(NamedTuple):
-    """A good row.
-
-    Args:
-        line: int. Where it starts in the file, counted from 1.
-        values: dict of role to str, or to a list for the roles that `Examples` names.
-    """
-
-    line: int
-    values: dict[str, Any]
-
-
-class BadRow(NamedTuple):
-    """A row that cannot be used.
-
-    Args:
-        line: int. Where it starts in the file, counted from 1.
-        reason: str.
-        raw: str. The row as it stands there; bytes that are not UTF-8 appear as backslash escapes.
-    """
-
-    line: int
-    reason: str
-    raw: str
+_VERSION = 1  # of how files are read: to be raised whenever any source makes other rows of the same bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +51,17 @@ class Source(abc.ABC):
             DataError: if the file as a whole cannot be read.
         """
 
+    def fingerprint(self) -> str | None:
+        """Returns what changes whenever the content that `rows` reads does, wherever it is stored.
+
+        By default the sha256 of the file's bytes. The options are not part of it. None if nothing tells, as with a pipe
+        or a missing file; no rows of such a source are kept for another run.
+        """
+        if not os.path.isfile(self.path):
+            return None
+        # The same bytes are other rows if the name says that they are compressed.
+        return atomic.sha256(Path(self.path)) + (".gz" if self.path.lower().endswith(".gz") else "")
+
 
 def checked(line: int, values: dict[str, Any], raw: str) -> Row | BadRow:
     """Returns the row with its label stripped, or a bad row if a string is empty or holds a NUL character."""
@@ -88,12 +77,16 @@ def checked(line: int, values: dict[str, Any], raw: str) -> Row | BadRow:
     return Row(line, values)
 
 
-def read_source(source: Source, *, on_bad_rows: Literal["error", "skip"] = "error") -> tuple[Examples, list[BadRow]]:
-    """Reads a source into memory.
+def read_source(
+    source: Source, *, on_bad_rows: Literal["error", "skip"] = "error", store: ArrowStore | None = None
+) -> tuple[Examples, list[BadRow]]:
+    """Reads a source, once: from then on its rows are in a memory-mapped file, however many they are.
 
     Args:
         source: Source.
         on_bad_rows: "error" (default) to refuse a file that has bad rows, "skip" to leave them out.
+        store: ArrowStore. Keeps the rows for the next time that the same content is read. Defaults to None: they are
+            in a temporary file.
 
     Returns:
         The good rows and the bad rows.
@@ -105,22 +98,26 @@ def read_source(source: Source, *, on_bad_rows: Literal["error", "skip"] = "erro
     if on_bad_rows not in _POLICIES:
         hint = registry.suggest(str(on_bad_rows), _POLICIES)
         raise ConfigError(f"Expected on_bad_rows to be 'error' or 'skip', found {on_bad_rows!r}.{hint}")
-    columns: dict[str, list[Any]] = {role: [] for role in source.roles()}
-    lines: list[int] = []
-    bad: list[BadRow] = []
-    for row in source.rows():
-        if isinstance(row, BadRow):
-            bad.append(row)
-            continue
-        lines.append(row.line)
-        for role, values in columns.items():
-            values.append(row.values[role])
+    found = kept_rows(store or ArrowStore(), _key(source), source.roles(), source.rows)
+    bad, lines = found.bad, found.lines
     if bad and on_bad_rows == "error":
         raise DataError(_report(source.path, bad, len(lines)))
-    if not lines:
-        found = f"all {len(bad)} are bad, the first at line {bad[0].line}: {bad[0].reason}" if bad else "found none"
-        raise DataError(f"{source.path}: no rows to use: {found}. Expected {source.expected}.")
-    return Examples(columns, source.path, np.array(lines, np.int64)), bad
+    if not len(lines):
+        shown = f"all {len(bad)} are bad, the first at line {bad[0].line}: {bad[0].reason}" if bad else "found none"
+        raise DataError(f"{source.path}: no rows to use: {shown}. Expected {source.expected}.")
+    for role, (text, other) in found.mixed.items():
+        raise_mixed(role, f"{source.path}:{lines[text]}", f"{source.path}:{lines[other]}")
+    return Examples(found.columns, source.path, lines), bad
+
+
+def _key(source: Source) -> str | None:
+    """Returns the key of a source's rows; None if they are not to be kept."""
+    kind, options = type(source), {f.name: getattr(source, f.name) for f in dataclasses.fields(source)}
+    # How a class outside of this package reads may change from one run to the next, and nothing here would tell.
+    content = source.fingerprint() if kind.__module__.startswith("tftransfer.") else None
+    if content is None:
+        return None
+    return key_of("rows", _VERSION, kind.__qualname__, {**options, "path": content})
 
 
 def _report(path: str, bad: Sequence[BadRow], good: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from tftransfer import registry
+from tftransfer.column import codes
 from tftransfer.errors import DataError
 from tftransfer.tasks.labels import check_weights
 from tftransfer.tasks.numbers import check_not_negative, check_shares
@@ -61,12 +62,12 @@ class SequenceClassification(SingleLabelTask, PooledTask):
         return self.labels is not None
 
     def resolve(self, columns: Columns) -> "SequenceClassification":
-        if not all(isinstance(label, str) for label in columns["label"]):
+        if len(columns["label"]) and not isinstance(columns["label"][0], str):  # all are alike
             raise DataError(
                 "Expected one label a text in the training data; they are lists of labels. Take the task "
                 "multi_label_classification, or name another column with data.train.label."
             )
-        found = sorted(set(columns["label"]))
+        found = sorted(codes(columns["label"])[0])
         if len(found) < 2:
             raise DataError(
                 f"Expected at least two labels in the training data; every example has the label '{found[0]}'. "

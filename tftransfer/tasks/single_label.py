@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from tftransfer.calibration import best_temperature
+from tftransfer.column import codes
 from tftransfer.tasks.labels import check_labels, known, unknown
 from tftransfer.tasks.numbers import Tuned, check_temperature, chosen, softmax
 from tftransfer.tasks.task import Columns, shown_texts
@@ -38,8 +39,11 @@ class SingleLabelTask(TextLevelTask):
         check_temperature(self.temperature)
 
     def problems(self, columns: Columns) -> dict[int, str]:
-        reasons = unknown(columns["label"], self._labels)
-        return {row: reasons[label] for row, label in enumerate(columns["label"]) if label in reasons}
+        distinct, numbers = codes(columns["label"])
+        reasons = unknown(distinct, self._labels)
+        is_unknown = np.array([label in reasons for label in distinct], bool)
+        rows = np.flatnonzero(is_unknown[numbers]).tolist()
+        return {row: reasons[distinct[numbers[row]]] for row in rows}
 
     def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:
         return self.label_ids(columns)[rows.examples]
@@ -47,7 +51,8 @@ class SingleLabelTask(TextLevelTask):
     def label_ids(self, columns: Columns) -> np.ndarray:
         """Returns the number of each example's label, int32 `(examples,)`."""
         ids = {label: index for index, label in enumerate(self._labels)}
-        return np.asarray([ids[label] for label in columns["label"]], "int32")
+        distinct, numbers = codes(columns["label"])
+        return np.asarray([ids[label] for label in distinct], "int32")[numbers]
 
     def loss(self) -> Any:
         from tftransfer.tasks.components.losses import SmoothedCrossentropy

@@ -1,10 +1,12 @@
 """The checkpoint's own fast (Rust) tokenizer, in bulk and without TensorFlow."""
 
+import collections
 import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,12 @@ from tftransfer.tokenizers.spans import space_ideographs, spans
 
 __all__ = ["FastTokenizer"]
 
-# Rows a call to Rust: enough to keep all its threads busy, few enough that the encodings of a whole corpus never sit in
-# memory as objects at once.
+# A call to Rust: enough to keep all its threads busy, little enough that its encodings, some 100 bytes a token, never
+# fill the memory.
 _ROWS = 4096
+_CHARACTERS = 2**20
+_STEP = 256  # rows that are looked at together; a call ends behind them
+_AT_ONCE = 2  # calls, so that Rust tokenizes one part while the last one is made into arrays
 
 
 class FastTokenizer:
@@ -151,16 +156,34 @@ class FastTokenizer:
                 mask for a tokenizer without a mask token.
             DataError: A row is not a str, or holds half a surrogate pair.
         """
+        return join(list(self.encode_parts(texts, text_pairs, max_length=max_length, options=options)))
+
+    def encode_parts(
+        self,
+        texts: Sequence[str],
+        text_pairs: Sequence[str] | None = None,
+        *,
+        max_length: int,
+        options: RowOptions = HEAD,
+    ) -> Iterator[Encoded]:
+        """Yields what `encode` returns in parts, at least one, so that there may be more rows than fit into memory.
+
+        The arguments and errors are those of `encode`.
+        """
         check_options(options)
         self.check_max_length(max_length, pair=text_pairs is not None)
         if text_pairs is not None and len(text_pairs) != len(texts):
             raise DataError(f"Expected as many second texts as first texts ({len(texts)}), got {len(text_pairs)}.")
-        columns = [column for column in (texts, text_pairs) if column is not None]
-        parts = []
-        for first in range(0, max(len(texts), 1), _ROWS):  # no texts are one part, of no rows
-            some = [list(column[first : first + _ROWS]) for column in columns]
-            parts.append(self._encode_some(some, first, max_length, options))
-        return join(parts)
+        columns, first = [column for column in (texts, text_pairs) if column is not None], 0
+        waiting: collections.deque[Future[Encoded]] = collections.deque()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for some in _parts(columns):
+                waiting.append(pool.submit(self._encode_some, some, first, max_length, options))
+                first += len(some[0])
+                if len(waiting) == _AT_ONCE:
+                    yield waiting.popleft().result()
+            for part in waiting:
+                yield part.result()
 
     def check_max_length(self, max_length: int, pair: bool = False) -> None:
         """Raises ConfigError unless `max_length` leaves room for a token of each text beside the special tokens."""
@@ -207,6 +230,22 @@ class FastTokenizer:
         if key not in self._with_mask:  # the copy of a large one takes a second
             self._with_mask[key] = self.mask_word(options.mask).added_to(rust)
         return self._with_mask[key]
+
+
+def _parts(columns: Sequence[Sequence[str]]) -> Iterator[list[list[str]]]:
+    """Yields the columns' texts in parts of one call; no texts are one part, of no rows."""
+    part: list[list[str]] = [[] for _ in columns]
+    characters = 0
+    for start in range(0, len(columns[0]), _STEP):
+        for texts, column in zip(part, columns, strict=True):
+            more = column[start : start + _STEP]
+            texts += more
+            characters += sum(len(text) for text in more if isinstance(text, str))  # what is none, the call refuses
+        if len(part[0]) >= _ROWS or characters > _CHARACTERS:
+            yield part
+            part, characters = [[] for _ in columns], 0
+    if part[0] or not len(columns[0]):
+        yield part
 
 
 def _untrimming(part: dict[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["note", "progress"]
+__all__ = ["counting", "note", "progress"]
 
 
 def note(text: str) -> None:
@@ -24,9 +24,30 @@ def progress() -> Iterator[keras.callbacks.Callback]:
     if not sys.stderr.isatty():
         yield _Lines()
         return
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, TextColumn("{task.fields[logs]}"), console=Console(stderr=True)) as bar:
+    with _progress("logs") as bar:
         yield _Bar(bar)
+
+
+@contextlib.contextmanager
+def counting(what: str, after: float = 3.0) -> Iterator[Callable[[int, int], None]]:
+    """Gives what tells how far something with rows has come, if it takes long: a bar on a terminal, or lines.
+
+    Args:
+        what: str. Such as "tokenizing".
+        after: float. Seconds before which nothing is shown. Defaults to 3.0.
+    """
+    count = _Count(what, after)
+    try:
+        yield count
+    finally:
+        if count.bar is not None:
+            count.bar.stop()
+
+
+def _progress(field: str) -> Progress:
+    """Returns a bar that is not shown yet, with a field of its tasks beside it."""
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    return Progress(*columns, TextColumn(f"{{task.fields[{field}]}}"), console=Console(stderr=True))
 
 
 def _summary(logs: dict[str, Any]) -> str:
@@ -70,3 +91,30 @@ class _Bar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.bar.update(self.task, logs=_summary(logs or {}))
+
+
+class _Count:
+    """Rows that are done, on a bar or in a line every few seconds; the first after `after` seconds."""
+
+    interval = 15.0  # seconds
+
+    def __init__(self, what: str, after: float) -> None:
+        self.what, self.after = what, after
+        self.begun = time.monotonic()
+        self.told = -self.interval
+        self.bar: Progress | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.begun < self.after:
+            return
+        speed = f"{done / (now - self.begun):,.0f} rows/s"
+        if sys.stderr.isatty():
+            if self.bar is None:
+                self.bar = _progress("speed")
+                self.bar.start()
+                self.task = self.bar.add_task(self.what, total=total, speed=speed)
+            self.bar.update(self.task, completed=done, speed=speed)
+        elif now - self.told >= self.interval or done == total:
+            self.told = now
+            note(f"{self.what}  row {done:,}/{total:,}  {speed}")
