@@ -3,12 +3,14 @@
 import abc
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 
-from tftransfer import registry
+from tftransfer import atomic, registry
 from tftransfer.data.examples import Examples
 from tftransfer.errors import ConfigError, DataError
 
@@ -72,6 +74,17 @@ class Source(abc.ABC):
         Raises:
             DataError: if the file as a whole cannot be read.
         """
+
+    def fingerprint(self) -> str | None:
+        """Returns what changes whenever the content that `rows` reads does, wherever it is stored.
+
+        By default the sha256 of the file's bytes. The options are not part of it. None if nothing tells, as with a pipe
+        or a missing file; no rows of such a source are kept for another run.
+        """
+        if not os.path.isfile(self.path):
+            return None
+        # The same bytes are other rows if the name says that they are compressed.
+        return atomic.sha256(Path(self.path)) + (".gz" if self.path.lower().endswith(".gz") else "")
 
 
 def checked(line: int, values: dict[str, Any], raw: str) -> Row | BadRow:
