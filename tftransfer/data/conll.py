@@ -5,17 +5,17 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from tftransfer import registry, tags
 from tftransfer.data.source import BadRow, Row, Source, checked
+from tftransfer.data.tagged import joiner_of, sentence_values
 from tftransfer.data.textfile import Line, read_lines, without_end
 from tftransfer.errors import ConfigError, DataError
 
 __all__ = ["Conll"]
 
 _BLANK = " \t\r\n"  # a space of another script, such as U+3000, may be a token
-_CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")  # ideographs, kana, their signs
 _PASSED_OVER = re.compile(r"-DOCSTART-(\s|$)|# ?[^\s=]+ = ")  # the latter as in "# sent_id = 1" of CoNLL-U
 _LISTED = 5  # violations in a message
 
@@ -98,9 +98,7 @@ class Conll(Source):
     def _joiner(self, sentences: list[_Sentence]) -> str:
         if self.joiner != "auto":
             return self.joiner
-        tokens = [columns[self.token_column] for sentence in sentences for columns in sentence.columns]
-        single = sum(_CJK.fullmatch(token) is not None for token in tokens)
-        return "" if 2 * single > len(tokens) else " "
+        return joiner_of(columns[self.token_column] for sentence in sentences for columns in sentence.columns)
 
     def _scheme(self, sentences: list[_Sentence]) -> str:
         """Returns the scheme of the tags, "" for none."""
@@ -121,15 +119,11 @@ class Conll(Source):
 
     def _row(self, sentence: _Sentence, joiner: str, scheme: str) -> Row | BadRow:
         tokens = [columns[self.token_column] for columns in sentence.columns]
-        ends = itertools.accumulate(len(token) + (len(joiner) if i else 0) for i, token in enumerate(tokens))
-        words = [(end - len(token), end) for token, end in zip(tokens, ends, strict=True)]
-        values: dict[str, Any] = {"text": joiner.join(tokens), "words": words}
-        if self.tag_column is not None:
-            try:
-                spans = tags.spans_of([columns[self.tag_column] for columns in sentence.columns], scheme)
-            except tags.TagError as error:
-                return _violation(sentence, error)
-            values["spans"] = [(words[first][0], words[last - 1][1], label) for first, last, label in spans]
+        tagged = None if self.tag_column is None else [columns[self.tag_column] for columns in sentence.columns]
+        try:
+            values = sentence_values(tokens, tagged, joiner, scheme)
+        except tags.TagError as error:
+            return _violation(sentence, error)
         return checked(sentence.lines[0].number, values, "".join(line.text for line in sentence.lines))
 
 

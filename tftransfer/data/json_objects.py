@@ -9,7 +9,7 @@ from tftransfer import registry
 from tftransfer.data.source import BadRow, Row, checked
 from tftransfer.data.textfile import Line, read_lines, without_end
 
-__all__ = ["Number", "decode", "encode", "integer", "json_rows", "kind_of", "member", "string"]
+__all__ = ["Number", "decode", "encode", "integer", "json_rows", "kind_of", "label_of", "member", "string"]
 
 
 class Number(str):
@@ -124,6 +124,23 @@ def string(value: Any, role: str, *, number: bool = False) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"half of a surrogate pair in {role}, which is no Unicode text") from None
     return str(value)
+
+
+def label_of(value: Any) -> str | list[str]:
+    """Returns a label, which may be a number, or the labels of a list.
+
+    Raises:
+        ValueError: if it is something else, or a label of a list is empty or there twice.
+    """
+    if not isinstance(value, list):
+        return string(value, "label", number=True)
+    labels = [string(one, "each label", number=True).strip() for one in value]
+    for place, label in enumerate(labels, 1):
+        if not label or "\0" in label:
+            raise ValueError(f"{'NUL character in' if label else 'empty'} label {place} of {len(labels)}")
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"a label appears twice in {labels}")
+    return labels
 
 
 def integer(value: Any, role: str) -> int:

@@ -12,7 +12,7 @@ from tftransfer.data.source import BadRow, Row, Source, checked
 from tftransfer.data.textfile import read_lines
 from tftransfer.errors import DataError
 
-__all__ = ["Squad"]
+__all__ = ["Squad", "answer_of"]
 
 _WHOLE = 2**31 - 1  # bytes: the files of SQuAD are one line
 _NEAR = 20  # characters that an answer is moved at most
@@ -107,21 +107,32 @@ class Squad(Source):
             raise ValueError(f"expected a list for 'answers', found {kind_of(listed)}")
         if isinstance(impossible, bool) and impossible == bool(listed):
             raise ValueError(f"'is_impossible' is {json.dumps(impossible)}, and there are {len(listed)} answers")
-        return [self._answer(answer, context) for answer in listed]
+        return [answer_of(answer, context, repair=self.repair) for answer in listed]
 
-    def _answer(self, found: Any, context: str) -> tuple[str, int]:
-        if not isinstance(found, dict):
-            raise ValueError(f"expected an object for an answer, found {kind_of(found)}")
-        text = string(found.get("text"), "'text' of an answer")
-        start = integer(found.get("answer_start"), "'answer_start'")
-        if not text.strip():
-            raise ValueError("an empty answer; a question that has none has an empty list 'answers'")
-        if start >= 0 and context.startswith(text, start):
-            return text, start
-        near = _places(context, text.strip(), start)
-        if self.repair and len(near) == 1:
-            return text.strip(), near[0]
-        raise ValueError(_misfit(context, text, start, near))
+
+def answer_of(found: Any, context: str, *, repair: bool) -> tuple[str, int]:
+    """Returns an answer and where it stands.
+
+    Args:
+        found: dict. Its `text` and `answer_start`.
+        context: str. What it stands in.
+        repair: bool. Whether it is moved to its place, if that is near.
+
+    Raises:
+        ValueError: if it is not there.
+    """
+    if not isinstance(found, dict):
+        raise ValueError(f"expected an object for an answer, found {kind_of(found)}")
+    text = string(found.get("text"), "'text' of an answer")
+    start = integer(found.get("answer_start"), "'answer_start'")
+    if not text.strip():
+        raise ValueError("an empty answer; a question that has none has an empty list 'answers'")
+    if start >= 0 and context.startswith(text, start):
+        return text, start
+    near = _places(context, text.strip(), start)
+    if repair and len(near) == 1:
+        return text.strip(), near[0]
+    raise ValueError(_misfit(context, text, start, near))
 
 
 def _places(context: str, text: str, start: int) -> list[int]:
