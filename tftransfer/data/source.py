@@ -2,7 +2,6 @@
 
 import abc
 import dataclasses
-import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from tftransfer import atomic, registry
 from tftransfer.data.examples import Examples
+from tftransfer.data.origin import where
 from tftransfer.errors import ConfigError, DataError
 
 __all__ = ["BadRow", "Row", "Source", "checked", "read_source"]
@@ -131,13 +131,17 @@ def read_source(source: Source, *, on_bad_rows: Literal["error", "skip"] = "erro
     if bad and on_bad_rows == "error":
         raise DataError(_report(source.path, bad, len(lines)))
     if not lines:
-        found = f"all {len(bad)} are bad, the first at line {bad[0].line}: {bad[0].reason}" if bad else "found none"
+        found = f"all {len(bad)} are bad, such as {_listed(source.path, bad[:1])[0]}" if bad else "found none"
         raise DataError(f"{source.path}: no rows to use: {found}. Expected {source.expected}.")
     return Examples(columns, source.path, np.array(lines, np.int64)), bad
 
 
+def _listed(path: str, bad: Sequence[BadRow]) -> list[str]:
+    return [f"{where(path, row.line)}: {row.reason}" for row in bad]
+
+
 def _report(path: str, bad: Sequence[BadRow], good: int) -> str:
-    listed = [f"{path}:{row.line}: {row.reason}" for row in itertools.islice(bad, _LISTED)]
+    listed = _listed(path, bad[:_LISTED])
     if len(bad) > _LISTED:
         listed.append(f"... and {len(bad) - _LISTED} more")
     head = f"{path}: {len(bad)} of {len(bad) + good} rows cannot be used."
