@@ -234,7 +234,7 @@ def test_the_scheme_and_the_joiner_show_in_all_rows_together(tmp_path: Path) -> 
     assert list(spaced.columns["text"]) == ["张 三"]  # the other's tags do not follow BIO
     pq.write_table(pa.table({"tokens": words, "ner_tags": [["I-X", "B-Y"], ["E-X", "S-X"]]}), tmp_path / "a.parquet")
     with pytest.raises(
-        DataError, match=r"a.parquet: the tags of all rows together follow none .*\n.*\n.*a.parquet, row 1: "
+        DataError, match=r"a.parquet: the tags of all sentences together follow none .*\n.*\n.*a.parquet, row 1: "
     ):
         read(tmp_path / "a.parquet", **SENTENCES)
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
-from tftransfer import registry, tags
+from tftransfer import registry
 from tftransfer.data.columns import Columns
 from tftransfer.data.json_objects import Number, encode, kind_of, label_of, string
 from tftransfer.data.origin import RowsOf, where
@@ -14,6 +14,7 @@ from tftransfer.data.source import BadRow, Row, checked
 from tftransfer.data.squad import answer_of
 from tftransfer.data.tagged import SchemeVotes, joiner_of, sentence_values
 from tftransfer.errors import ConfigError, DataError
+from tftransfer.tags import TagError
 
 __all__ = ["Table", "plain"]
 
@@ -106,9 +107,7 @@ class Table(Columns):
         for number, record in enumerate(self.records(list(dict.fromkeys(columns.values()))), 1):
             try:
                 row = checked(number, self._values(self._named(record, columns), tagging), "")
-            except ValueError as error:
-                row = BadRow(number, str(error), "")
-            except tags.TagError as error:
+            except (ValueError, TagError) as error:
                 row = BadRow(number, str(error), "")
             yield row if isinstance(row, Row) else row._replace(raw=encode(plain(record, "backslashreplace")))
 
@@ -170,7 +169,10 @@ class Table(Columns):
                 continue
             yield from words
             if tagged is not None and len(tagged) == len(words):
-                votes.add(where(self.path, number), tagged)
+                votes.add(tagged, functools.partial(self._placed, number))
+
+    def _placed(self, number: int, error: TagError) -> str:
+        return f"{where(self.path, number)}: {error}"
 
 
 def plain(value: Any, errors: str = "strict") -> Any:

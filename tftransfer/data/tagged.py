@@ -3,7 +3,7 @@
 import collections
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tftransfer import tags
@@ -50,14 +50,19 @@ class SchemeVotes:
         self._violations = dict.fromkeys(tags.SCHEMES, 0)
         self._first: dict[str, list[str]] = {scheme: [] for scheme in tags.SCHEMES}
 
-    def add(self, place: str, tagged: Sequence[str]) -> None:
-        """Counts one sentence, which stands at `place`."""
+    def add(self, tagged: Sequence[str], place: Callable[[tags.TagError], str]) -> None:
+        """Counts the tags of one sentence.
+
+        Args:
+            tagged: sequence of str.
+            place: callable. Returns where an error in them stands, and what it is.
+        """
         self.sentences += 1
         for scheme, first in self._first.items():
             for error in tags.violations([tagged], scheme).values():
                 self._violations[scheme] += 1
                 if len(first) < _LISTED:
-                    first.append(f"{place}: {error}")
+                    first.append(place(error))
 
     def scheme(self, path: str) -> str:
         """Returns the first scheme that all sentences follow.
@@ -69,7 +74,7 @@ class SchemeVotes:
         count = self._violations[closest]
         if not count:
             return closest
-        head = f"{path}: the tags of all rows together follow none of the schemes {', '.join(tags.SCHEMES)}."
-        found = f"The closest is {closest}, which {count} of {self.sentences} rows violate:"
-        advice = f"Correct these rows, or leave them out with scheme: {closest} and on_bad_rows: skip."
+        head = f"{path}: the tags of all sentences together follow none of the schemes {', '.join(tags.SCHEMES)}."
+        found = f"The closest is {closest}, which {count} of {self.sentences} sentences violate:"
+        advice = f"Correct them, or leave them out with scheme: {closest} and on_bad_rows: skip."
         raise DataError("\n".join([head, found, *self._first[closest], advice]))
