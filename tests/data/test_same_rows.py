@@ -457,29 +457,6 @@ def test_options_that_need_others() -> None:
             registry.sources.build(name, {"path": "a", "answers": "answers"})
 
 
-def test_a_row_group_at_a_time_is_read(tmp_path: Path) -> None:
-    """A file of 300 MB, all in all, is read through in far less memory."""
-    columns = pa.schema({"text": pa.string(), "label": pa.string()})
-    with pq.ParquetWriter(tmp_path / "a.parquet", columns, compression="zstd") as writer:
-        for _ in range(30):
-            writer.write_table(pa.table({"text": ["x" * 10_000] * 1000, "label": ["y"] * 1000}, schema=columns))
-    code = """
-import resource, sys
-from tftransfer import registry
-source = registry.sources.build("parquet", {"path": sys.argv[1]})
-peaks = []
-for number, row in enumerate(source.rows(), 1):
-    if number % 5000 == 0:
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-print(number, peaks[-1] - peaks[0])"""
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "a.parquet"], capture_output=True, text=True, check=True
-    )
-    count, growth = map(int, done.stdout.split())
-    assert count == 30_000
-    assert growth < 100_000  # kilobytes, while 250 MB passed by
-
-
 def test_every_source_is_frozen_data() -> None:
     """Options are what a run keeps of a source."""
     for name in ("parquet", "arrow", "huggingface", "tfds", "folder"):

@@ -4,12 +4,12 @@ import collections
 import dataclasses
 import functools
 import itertools
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Literal
 
 from tftransfer import registry, tags
+from tftransfer.data.files import is_pipe
 from tftransfer.data.source import BadRow, Row, Source, checked
 from tftransfer.data.tagged import SchemeVotes, joiner_of, sentence_values
 from tftransfer.data.textfile import Line, read_lines, without_end
@@ -85,7 +85,7 @@ class Conll(Source):
     def _lines(self) -> Callable[[], Iterable[Line]]:
         """Returns what reads the file; a pipe can be read once and is held."""
         read = functools.partial(read_lines, self.path, self.expected)
-        if os.path.exists(self.path) and not os.path.isfile(self.path):
+        if is_pipe(self.path):
             held = list(read())
             return lambda: held
         return read

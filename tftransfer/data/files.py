@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 from tftransfer import registry
 from tftransfer.errors import DataError
 
-__all__ = ["expand", "has_pattern", "is_remote", "matches", "opened"]
+__all__ = ["expand", "has_pattern", "is_pipe", "is_remote", "matches", "opened"]
 
 _NEAREST = 3  # names in a message
 
@@ -26,6 +26,11 @@ def has_pattern(path: str) -> bool:
     """Returns whether a path stands for all files that match it."""
     # "?" begins the query of an address.
     return any(sign in path for sign in ("*[" if path.startswith(("http://", "https://")) else "*?["))
+
+
+def is_pipe(path: str) -> bool:
+    """Returns whether a path can be read but once."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def matches(pattern: str) -> list[str]:

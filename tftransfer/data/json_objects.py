@@ -9,7 +9,7 @@ from tftransfer import registry
 from tftransfer.data.source import BadRow, Row, checked
 from tftransfer.data.textfile import Line, read_lines, without_end
 
-__all__ = ["Number", "decode", "encode", "integer", "json_rows", "kind_of", "label_of", "member", "string"]
+__all__ = ["DECODER", "Number", "decode", "encode", "integer", "json_rows", "kind_of", "label_of", "member", "string"]
 
 
 class Number(str):
@@ -79,7 +79,7 @@ def decode(text: str) -> Any:
         ValueError: if it is not strict, or nested too deeply.
     """
     try:
-        return _DECODER.decode(text)
+        return DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -169,4 +169,4 @@ def _constant(name: str) -> float:
     raise ValueError(f"not JSON: {name}")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant)
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant)

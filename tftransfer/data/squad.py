@@ -1,13 +1,18 @@
 """Questions on texts with their answers: the JSON of SQuAD."""
 
+import contextlib
 import dataclasses
+import itertools
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 from tftransfer import registry
+from tftransfer.data.files import is_pipe
 from tftransfer.data.json_objects import decode, encode, integer, kind_of, string
+from tftransfer.data.json_stream import json_items
 from tftransfer.data.source import BadRow, Row, Source, checked
 from tftransfer.data.textfile import read_lines
 from tftransfer.errors import DataError
@@ -61,10 +66,21 @@ class Squad(Source):
 
     def _questions(self) -> Iterator[tuple[Any, Any]]:
         """Yields (text, question), as they stand in the file."""
-        for i, article in enumerate(self._listed(self._document(), "data", "the file")):
+        for i, article in enumerate(self._articles()):
             for j, paragraph in enumerate(self._listed(article, "paragraphs", f"data[{i}]")):
                 for question in self._listed(paragraph, "qas", f"data[{i}].paragraphs[{j}]"):
                     yield paragraph.get("context"), question
+
+    def _articles(self) -> Iterator[Any]:
+        count = 0
+        if not is_pipe(self.path):
+            # Whatever it is that goes wrong, of a whole file it can be said better.
+            with contextlib.suppress(ValueError, RecursionError, EOFError, zlib.error, DataError):
+                for article in json_items(self.path, "data"):
+                    yield article
+                    count += 1
+                return
+        yield from itertools.islice(self._listed(self._document(), "data", "the file"), count, None)
 
     def _document(self) -> Any:
         lines = list(read_lines(self.path, self.expected, _WHOLE))
