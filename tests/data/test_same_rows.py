@@ -340,6 +340,50 @@ def test_what_is_wrong_with_a_prepared_data_set(tmp_path: Path, options: dict[st
         read(format="tfds", data_dir=str(tmp_path), **options)
 
 
+def test_a_data_set_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network the name is that of a folder of Parquet files, which is what the Hub has too."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    labelled().to_parquet(tmp_path / "hub" / "data" / "train-00000-of-00001.parquet")
+    labelled().select(range(4)).to_parquet(tmp_path / "hub" / "data" / "test-00000-of-00001.parquet")
+    name = str(tmp_path / "hub")
+    examples = read(format="huggingface", name=name, split="train[10:12]")
+    assert dict(examples.columns) == {"text": TEXTS[10:12], "label": NAMES[10:12]}
+    assert examples.where(1) == f"{name} train[10:12], row 2"
+    source = build_source("huggingface", {"name": name, "split": "train[10:12]"})
+    assert source.fingerprint() == source.without_answers().fingerprint() is not None
+    with pytest.raises(
+        DataError, match=r"expected 'split' to say which of its splits to read: (train, test|test, train)"
+    ):
+        read(format="huggingface", name=name)
+    with pytest.raises(DataError, match=r"hub tran: cannot be loaded from the Hub: Unknown split .tran"):
+        read(format="huggingface", name=name, split="tran")
+
+
+def test_real_entities_and_questions_as_tables(corpora: Path, tmp_path: Path) -> None:
+    """What CoNLL and SQuAD files hold is the same behind Hugging Face's columns."""
+    blocks = (corpora / "wnut17" / "dev.conll").read_text(encoding="utf-8").strip().split("\n\n")
+    pairs = [[line.split("\t") for line in block.strip("\n").split("\n")] for block in blocks]
+    names = sorted({tag for rows in pairs for _, tag in rows})
+    described = features(
+        tokens=datasets.List(datasets.Value("string")), ner_tags=datasets.List(datasets.ClassLabel(names=names))
+    )
+    columns = {
+        "tokens": [[token for token, _ in rows] for rows in pairs],
+        "ner_tags": [[names.index(tag) for _, tag in rows] for rows in pairs],
+    }
+    datasets.Dataset.from_dict(columns, features=described).to_parquet(tmp_path / "entities.parquet")
+    entities = read(tmp_path / "entities.parquet", **SENTENCES)
+    assert entities.fingerprint == read(corpora / "wnut17" / "dev.conll").fingerprint
+
+    questions = read(corpora / "squad" / "dev.json.gz", format="squad")
+    answers = [[{"text": text, "answer_start": start} for text, start in row] for row in questions.columns["answers"]]
+    table = {"id": "id", "question": "text", "context": "text_pair"}
+    texts = {name: list(questions.columns[role]) for name, role in table.items()}
+    pq.write_table(pa.table({**texts, "answers": answers}), tmp_path / "questions.parquet")
+    assert read(tmp_path / "questions.parquet", **QUESTIONS).fingerprint == questions.fingerprint
+
+
 def test_a_data_set_with_code_is_refused_and_the_code_is_not_run(tmp_path: Path) -> None:
     script = tmp_path / "coded" / "coded.py"
     script.parent.mkdir()

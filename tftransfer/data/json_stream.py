@@ -28,7 +28,7 @@ def json_items(path: str, key: str) -> Iterator[Any]:
     """
     with opened(path) as stream:
         text = _Text(io.TextIOWrapper(stream, "utf-8-sig", newline=""))
-        keys = []
+        keys: list[Any] = []
         text.take("{")
         while not keys or text.take(",}") == ",":
             keys.append(text.value())

@@ -80,16 +80,18 @@ class Tfds(Table):
             builder = tensorflow_datasets.builder(self.name, data_dir=self.data_dir)
         except (ValueError, AssertionError) as error:
             known = tensorflow_datasets.list_builders(with_community_datasets=False)
-            hint = registry.suggest(self.name, known) or " Check name, config and version."
+            base = re.split("[/:]", self.name)[0]
+            hint = "" if base in known else registry.suggest(base, known)
+            hint = hint or " Check name, config and version."
             place = self.data_dir or "TensorFlow Datasets' folder"
             reason = str(error).strip().splitlines()[0]
             raise DataError(f"{self.name}: there is no such data set in {place} ({reason}).{hint}") from error
         if not builder.is_prepared():
             try:
                 builder.download_and_prepare()
-            except OSError as error:
+            except (OSError, ImportError) as error:
                 advice = "Check the network, or set data_dir to the folder where it was prepared."
-                raise DataError(f"{self.name}: could not be downloaded ({error}). {advice}") from error
+                raise DataError(f"{self.name}: could not be prepared ({error}). {advice}") from error
         return builder
 
 
