@@ -123,6 +123,40 @@ def test_a_folder_stands_before_the_paths(tmp_path: Path) -> None:
     assert config.validate(config.to_dict(loaded)) == loaded  # and not twice
 
 
+def test_a_folder_stands_before_every_path_but_those_elsewhere(tmp_path: Path) -> None:
+    overrides = ["data.folder=corpora", "data.train.path=[a.tsv, gs://b/c.tsv]"]
+    prepared = "data.test={format: tfds, name: imdb_reviews, split: test, data_dir: prepared}"
+    loaded = config.load(write(tmp_path, GOOD), [*overrides, prepared])
+    assert loaded.data.train["path"] == ["corpora/a.tsv", "gs://b/c.tsv"]
+    assert loaded.data.test["data_dir"] == "corpora/prepared"
+    assert config.validate(config.to_dict(loaded)) == loaded
+    elsewhere = config.load(write(tmp_path, GOOD), ["data.folder=gs://b/", "data.test.path=/here/t.csv"])
+    assert (elsewhere.data.train["path"], elsewhere.data.test["path"]) == ("gs://b/a.tsv", "/here/t.csv")
+    hub = "data.train={format: huggingface, name: stanfordnlp/imdb, split: train}"
+    assert "path" not in config.load(write(tmp_path, GOOD), ["data.folder=corpora", hub]).data.train
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ("{path: []}", "data.train.path: required: the path of a file, a pattern"),
+        ("{path: [a.tsv, 3]}", "data.train.path: expected a path, or a list of at least one; received"),
+        ("{path: [], format: tsv}", "data.train.path: expected a path, or a list of at least one"),
+        ("{path: 3, format: tsv}", "data.train.path: Input should be a valid string"),
+        ("{format: tsv}", "data.train.path: required, but missing"),
+        ("{path: a.tsv, format: tvs}", "data.train.format: Unknown data format 'tvs'. Did you mean 'tsv'"),
+        ("{format: tfds, split: train}", "data.train.name: required, but missing"),
+        ("{format: tfds, name: imdb_reviews}", "data.train.split: required, but missing"),
+        ("{format: tfds, name: imdb_reviews, split: train, path: a}", "data.train.path: unknown option of 'tfds'"),
+        ("{format: huggingface}", "data.train.name: required: the name of a data set on the Hub"),
+        ("{path: 'a-*.parquet', tags: ner_tags}", "data.train.tags: expected 'words' beside it"),
+    ],
+)
+def test_what_is_wrong_with_a_data_block(tmp_path: Path, block: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config.load(write(tmp_path, GOOD), [f"data.train={block}"])
+
+
 def test_a_sample_is_a_number_of_rows(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.train\.sample: expected a number of rows >= 1; received 0"):
         config.load(write(tmp_path, GOOD), ["data.train.sample=0"])

@@ -4,7 +4,9 @@ import json
 import re
 from pathlib import Path
 
-from tftransfer import registry
+import pytest
+
+from tftransfer import config, registry, yaml_file
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -36,3 +38,36 @@ def test_every_strategy_and_regularizer_has_its_row() -> None:
     page = (DOCS / "strategies.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
     assert rows == {*registry.strategies.names(), *registry.regularizers.names()}
+
+
+SECTIONS = {
+    name: text
+    for heading, text in re.findall(r"^## (.*?)$(.*?)(?=^## |\Z)", (DOCS / "data.md").read_text("utf-8"), re.M | re.S)
+    for name in heading.split(", ")
+}
+
+
+def test_every_data_format_has_its_section() -> None:
+    others = ("Many files", "Files elsewhere", "Files larger than memory")
+    assert sorted(set(SECTIONS) - set(others)) == registry.sources.names()
+
+
+@pytest.mark.parametrize("name", registry.sources.names())
+def test_every_option_of_a_data_format_stands_in_its_section_with_its_default(name: str) -> None:
+    given = {"path": "a", "name": "a", "split": "a"}
+    options = registry.sources.options(name)
+    required = {"tfds": {"name", "split"}, "huggingface": {"path"}}.get(name, {"path"})
+    source = registry.sources.build(name, {key: given[key] for key in required})
+    for option in set(options) - required:
+        default = getattr(source, option)
+        shown = default if isinstance(default, str) and default not in ("", "*.txt") else json.dumps(default)
+        assert f"`{option}: {shown}`" in SECTIONS[name], option
+
+
+@pytest.mark.parametrize(
+    "block", re.findall(r"^```yaml\n(.*?)^```", (DOCS / "data.md").read_text("utf-8"), re.M | re.S)
+)
+def test_every_block_of_the_page_on_data_is_a_config(block: str) -> None:
+    data, _ = yaml_file.parse(block, "docs/data.md")
+    raw = {"model": {"checkpoint": "a/b"}, "task": {"name": "sequence_classification"}, "data": data}
+    assert config.validate(raw).data.train == data["train"]

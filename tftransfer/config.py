@@ -4,6 +4,7 @@ Blocks with a `name` (`task`, `strategy`) and data files are open: the registere
 options. All problems of a config are reported at once, each with file, line and column.
 """
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,7 @@ __all__ = [
     "Model",
     "Split",
     "Training",
+    "is_share",
     "load",
     "source_options",
     "to_dict",
@@ -36,6 +38,7 @@ Block = dict[str, Any]
 
 
 SPLITS = ("train", "validation", "test")
+_PATHS = ("path", "data_dir")  # keys of a data block that `folder` stands before
 
 
 class Section(pydantic.BaseModel):
@@ -78,9 +81,10 @@ class Data(Section):
     """Which files, and which of their columns.
 
     Args:
-        train: dict. `path`, `format` (default: by the file's name), `sample` for so many rows of the file, drawn at
-            random and the same in every run (default: all), and the options of that format, such as the column names
-            `text`, `text_pair` and `label`. None, the default, is for tasks that learn nothing.
+        train: dict. `path` (of a file, a pattern such as "train-*.jsonl", or a list of these), `format` (default: by
+            the file's name), `sample` for so many rows, drawn at random and the same in every run (default: all), and
+            the options of that format, such as the column names `text`, `text_pair` and `label`; see `docs/data.md`.
+            None, the default, is for tasks that learn nothing.
         validation: dict. The same, or `{split: 0.1}` for a share of the training file. Defaults to None.
         test: dict. The same. Defaults to None.
         folder: str. Where relative paths start. Defaults to None: the current directory.
@@ -101,9 +105,9 @@ class Data(Section):
         """Puts the folder before the paths, so that what is kept of a run holds them whole."""
         blocks = {name: getattr(self, name) for name in SPLITS}
         joined = {
-            name: {**block, "path": str(Path(self.folder or "") / block["path"])}
+            name: {**block, **{key: _joined(self.folder, block[key]) for key in _PATHS if key in block}}
             for name, block in blocks.items()
-            if self.folder is not None and block and isinstance(block.get("path"), str)
+            if self.folder is not None and block
         }
         return self.model_copy(update={**joined, "folder": None}) if joined else self
 
@@ -198,6 +202,20 @@ class Experiment(Section):
     training: Training = Training()
     distribution: Distribution = Distribution()
     export: Export = Export()
+
+
+def _joined(folder: str, path: Any) -> Any:
+    """Returns a path, or each of a list, behind the folder; one with a scheme, such as gs://, stands for itself."""
+    if isinstance(path, list):
+        return [_joined(folder, one) for one in path]
+    if not isinstance(path, str) or "://" in path:
+        return path
+    return posixpath.join(folder, path) if "://" in folder else str(Path(folder) / path)
+
+
+def is_share(block: Mapping[str, Any]) -> bool:
+    """Returns whether a data block is a share of the training data, not data of its own, which may have splits too."""
+    return "split" in block and not {"path", "format", "name"} & set(block)
 
 
 def source_options(block: Mapping[str, Any]) -> Block:
@@ -341,25 +359,31 @@ def _train_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:
 
 
 def _file_problems(split: str, block: Block) -> list[tuple[_Path, str]]:
-    if split == "validation" and "split" in block:
+    if split == "validation" and is_share(block):
         try:
             Split.model_validate(block)
         except pydantic.ValidationError as error:
             return [describe(e) for e in error.errors()]
         return []
     from tftransfer.data.read import infer_format
+    from tftransfer.data.shards import first_path
 
     sample = block.get("sample")
     if sample is not None and (not isinstance(sample, int) or sample < 1):
         return [(("sample",), f"expected a number of rows >= 1; received {sample!r}.")]
-    if not isinstance(block.get("path"), str):
-        return [(("path",), "required: the path of a file.")]
+    path = first_path(block.get("path"))
+    if block.get("format") is None and not isinstance(path, str):
+        return [(("path",), "required: the path of a file, a pattern such as 'train-*.jsonl', or a list of these.")]
+    if isinstance(block.get("path"), list) and not all(isinstance(one, str) for one in [path, *block["path"]]):
+        return [(("path",), f"expected a path, or a list of at least one; received {block['path']!r}.")]
     try:
-        name = block.get("format") or infer_format(block["path"])
+        name = block.get("format") or infer_format(path)
     except TFTransferError as error:
         return [(("path",), str(error))]
-    problems = registry.sources.problems(name, source_options(block))
-    return [(("format",), text) if path == ("name",) else (path, text) for path, text in problems]
+    problems = registry.sources.problems(name, {**source_options(block), **({"path": path} if "path" in block else {})})
+    if name not in registry.sources.names():
+        return [(("format",), text) for _, text in problems]
+    return problems
 
 
 def _monitor_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:

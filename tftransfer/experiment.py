@@ -18,6 +18,7 @@ from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.data.quarantine import write_quarantine
 from tftransfer.data.read import infer_format
+from tftransfer.data.shards import first_path
 from tftransfer.encoding import describe, encode
 from tftransfer.errors import ExportError, RunDirectoryError
 from tftransfer.evaluation import plots
@@ -131,7 +132,9 @@ def evaluate(run: str | Path, data: str | Path | None = None) -> dict[str, Any]:
         examples = _evaluation_split(experiment.data, run)
     else:
         block = experiment.data.test or experiment.data.train or {}
-        file = {**config.source_options(block), "path": str(data), "format": _format_of(data, block)}
+        name = _format_of(data, block)
+        known = {*registry.sources.options(name)} - {"name", "config", "split", "revision"}  # which say where rows are
+        file = {**{k: v for k, v in block.items() if k in known}, "path": str(data), "format": name}
         examples, _ = read_file(file, "error", store=store)
     return _report(model, examples, encode(model, examples, store, Path(examples.path).name)).metrics()
 
@@ -168,8 +171,8 @@ def predict(
 
 def _format_of(path: str | Path, block: dict[str, Any]) -> str:
     """Returns a file's format: that of a data block with a file of the same ending, or else what its name tells."""
-    endings = [Path(str(name).removesuffix(".gz")).suffix for name in (path, block["path"])]
-    named = block.get("format") if endings[0] == endings[1] else None
+    endings = [Path(str(name).removesuffix(".gz")).suffix for name in (path, first_path(block.get("path")))]
+    named = block.get("format") if "path" in block and endings[0] == endings[1] else None
     return named or infer_format(path)
 
 
@@ -362,7 +365,7 @@ def _judge(
 def _evaluation_split(data: config.Data, run: str | Path) -> Examples:
     block = data.test or data.validation
     if block is not None:  # the training file is read only where validation was cut from it
-        if "split" in block:
+        if config.is_share(block):
             return read_splits(data).examples["validation"]
         return read_file(block, data.on_bad_rows, store=ArrowStore.chosen(data.cache))[0]
     raise RunDirectoryError(f"{run}: this run has neither test nor validation data. Name a file with --data FILE.")

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from tftransfer import config, registry
+from tftransfer import config
 from tftransfer.arrow_store import ArrowStore
 from tftransfer.data.examples import Examples
 from tftransfer.data.read import infer_format
+from tftransfer.data.shards import build_source
 from tftransfer.data.source import BadRow, read_source
 from tftransfer.errors import DataError
 from tftransfer.tasks.task import Task
@@ -35,13 +36,13 @@ def read_file(
     """Returns the examples of a data block of the config, and its bad rows.
 
     Args:
-        block: dict. `path`, `format` (default: by the name), `sample` (default: all) and the options of the format.
+        block: dict. `path`, `format` (default: by its name), `sample` (default: all) and the options of the format.
         on_bad_rows: "error" or "skip".
         answers: bool. Whether the rows need their answers, such as labels. Defaults to True.
         store: ArrowStore. Where the rows are kept. Defaults to None: in a temporary file.
     """
     name = block.get("format") or infer_format(block["path"])
-    source = registry.sources.build(name, config.source_options(block))
+    source = build_source(name, config.source_options(block))
     examples, bad = read_source(source if answers else source.without_answers(), on_bad_rows=on_bad_rows, store=store)
     if block.get("sample") is None:
         return examples, bad
@@ -61,11 +62,11 @@ def read_splits(data: config.Data, store: ArrowStore | None = None) -> Splits:
     splits = Splits({}, [])
     for name in config.SPLITS:
         block = getattr(data, name)
-        if block is None or "split" in block:
+        if block is None or config.is_share(block):
             continue
         splits.examples[name], bad = read_file(block, data.on_bad_rows, store=store)
-        splits.bad_rows += [(block["path"], row) for row in bad]
-    if data.validation is not None and "split" in data.validation:
+        splits.bad_rows += [(splits.examples[name].path, row) for row in bad]
+    if data.validation is not None and config.is_share(data.validation):
         cut = config.Split.model_validate(data.validation)
         train, validation = splits.examples["train"].split(1 - cut.split, cut.seed)
         splits.examples |= {"train": train, "validation": validation}

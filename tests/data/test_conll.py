@@ -180,11 +180,11 @@ def test_no_scheme_fits_the_whole_file(tmp_path: Path) -> None:
         rows(tmp_path, "a B-X\nb I-X\n\nc O\nd I-X\n\ne b-X\n")
     path = tmp_path / "a.conll"
     assert str(caught.value).splitlines() == [
-        f"{path}: the tags of the whole file follow none of the schemes BIO, BIOES, IOBES, BMES, IOB1, IO.",
+        f"{path}: the tags of all sentences together follow none of the schemes BIO, BIOES, IOBES, BMES, IOB1, IO.",
         "The closest is BIO, which 2 of 3 sentences violate:",
         f"{path}:5: expected O or B-* after O, found 'I-X' (the sentence begins on line 4)",
         f"{path}:7: expected O or B-* at the beginning, found 'b-X' (the sentence begins on line 7)",
-        "Correct these lines, or leave them out with scheme: BIO and on_bad_rows: skip.",
+        "Correct them, or leave them out with scheme: BIO and on_bad_rows: skip.",
     ]
 
 

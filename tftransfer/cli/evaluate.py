@@ -10,9 +10,12 @@ from tftransfer.cli.quiet import load_tensorflow
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Labelled file.  [default: the run's test data]")
+@click.option(
+    "--data",
+    help="Labelled file, its address, or a pattern of files.  [default: the run's test data]",
+)
 @as_json
-def evaluate(run: Path, data: Path | None, as_json: bool) -> None:
+def evaluate(run: Path, data: str | None, as_json: bool) -> None:
     """Print the metrics of a RUN's model on labelled data."""
     load_tensorflow()
     from tftransfer import experiment

@@ -14,16 +14,16 @@ from tftransfer.cli.quiet import load_tensorflow
 
 
 @contextmanager
-def _as_file(path: Path) -> Iterator[Path]:
+def _as_file(path: str) -> Iterator[str]:
     """Gives a file's path; for "-", that of a temporary file with what came from standard input."""
-    if str(path) != "-":
+    if path != "-":
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
         spooled = Path(folder) / "standard_input"
         with spooled.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        yield spooled
+        yield str(spooled)
 
 
 def _field(value: object) -> str:
@@ -35,13 +35,13 @@ def _field(value: object) -> str:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default=Path("-"))
+@click.argument("file", default="-")
 @click.option("--format", "data_format", help="Data format of FILE.  [default: by its name; plain lines for -]")
 @click.option(
     "--output", type=click.Choice(["jsonl", "tsv"]), default="jsonl", show_default=True, help="What to print."
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Texts at a time.")
-def predict(run: Path, file: Path, data_format: str | None, output: str, batch_size: int) -> None:
+def predict(run: Path, file: str, data_format: str | None, output: str, batch_size: int) -> None:
     """Answer every text of FILE (or standard input, a text a line) with a RUN's model."""
     from tftransfer.run_directory import RunDirectory
 
@@ -50,7 +50,7 @@ def predict(run: Path, file: Path, data_format: str | None, output: str, batch_s
     from tftransfer import experiment
 
     with _as_file(file) as path:
-        chosen = data_format or ("lines" if str(file) == "-" else None)
+        chosen = data_format or ("lines" if file == "-" else None)
         header: list[str] = []
         for answer in experiment.predict(run, path, format=chosen, batch_size=batch_size):
             if output == "jsonl":

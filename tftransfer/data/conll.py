@@ -2,22 +2,23 @@
 
 import collections
 import dataclasses
+import functools
 import itertools
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar, Literal
 
 from tftransfer import registry, tags
+from tftransfer.data.files import is_pipe
 from tftransfer.data.source import BadRow, Row, Source, checked
+from tftransfer.data.tagged import SchemeVotes, joiner_of, sentence_values
 from tftransfer.data.textfile import Line, read_lines, without_end
 from tftransfer.errors import ConfigError, DataError
 
 __all__ = ["Conll"]
 
 _BLANK = " \t\r\n"  # a space of another script, such as U+3000, may be a token
-_CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")  # ideographs, kana, their signs
 _PASSED_OVER = re.compile(r"-DOCSTART-(\s|$)|# ?[^\s=]+ = ")  # the latter as in "# sent_id = 1" of CoNLL-U
-_LISTED = 5  # violations in a message
 
 
 @dataclasses.dataclass
@@ -72,21 +73,28 @@ class Conll(Source):
 
     def rows(self) -> Iterator[Row | BadRow]:
         """Yields one row a sentence, where it starts; a bad one where its first bad line is."""
-        # The whole file is held: what its columns, scheme and joiner are shows in all of it together.
-        sentences = list(_sentences(read_lines(self.path, self.expected)))
-        width = _width(sentences)
-        self._check_columns(sentences, width)
-        found = [_without_comments(sentence, width) for sentence in sentences]
-        kept = [sentence for sentence in found if isinstance(sentence, BadRow) or sentence.lines]
-        good = [sentence for sentence in kept if isinstance(sentence, _Sentence)]
-        joiner, scheme = self._joiner(good), self._scheme(good)
-        for sentence in kept:
+        # What the columns, the scheme and the joiner are shows in the whole file together, which is read for each.
+        lines = self._lines()
+        width = _width(_sentences(lines()))
+        self._check_columns(_sentences(lines()), width)
+        sentences = functools.partial(_kept, lines, width)
+        joiner, scheme = self._told(sentences)
+        for sentence in sentences():
             yield sentence if isinstance(sentence, BadRow) else self._row(sentence, joiner, scheme)
 
-    def _check_columns(self, sentences: list[_Sentence], width: int) -> None:
-        if not sentences:
+    def _lines(self) -> Callable[[], Iterable[Line]]:
+        """Returns what reads the file; a pipe can be read once and is held."""
+        read = functools.partial(read_lines, self.path, self.expected)
+        if is_pipe(self.path):
+            held = list(read())
+            return lambda: held
+        return read
+
+    def _check_columns(self, sentences: Iterable[_Sentence], width: int) -> None:
+        rows = ((line, columns) for s in sentences for line, columns in zip(s.lines, s.columns, strict=True))
+        line = next((line for line, columns in rows if len(columns) == width), None)
+        if line is None:
             return
-        line = next(s.lines[row] for s in sentences for row, x in enumerate(s.columns) if len(x) == width)
         found = f"{self.path}:{line.number}: columns found: {width}"
         chosen = {"token_column": self.token_column, "tag_column": self.tag_column}
         for option, column in chosen.items():
@@ -95,41 +103,36 @@ class Conll(Source):
         if self.tag_column is not None and self.token_column % width == self.tag_column % width:
             raise DataError(f"{found}; token and tag are taken from the same. Set 'tag_column', or null for none.")
 
-    def _joiner(self, sentences: list[_Sentence]) -> str:
-        if self.joiner != "auto":
-            return self.joiner
-        tokens = [columns[self.token_column] for sentence in sentences for columns in sentence.columns]
-        single = sum(_CJK.fullmatch(token) is not None for token in tokens)
-        return "" if 2 * single > len(tokens) else " "
+    def _told(self, sentences: Callable[[], Iterator[_Sentence | BadRow]]) -> tuple[str, str]:
+        """Returns the joiner and the scheme, "" for none; the file tells what is "auto"."""
+        scheme = "" if self.tag_column is None else self.scheme
+        if "auto" not in (self.joiner, scheme):
+            return self.joiner, scheme
+        votes = SchemeVotes()
+        joiner = joiner_of(self._surveyed(sentences(), votes if scheme == "auto" else None))
+        return joiner if self.joiner == "auto" else self.joiner, votes.scheme(self.path) if scheme == "auto" else scheme
 
-    def _scheme(self, sentences: list[_Sentence]) -> str:
-        """Returns the scheme of the tags, "" for none."""
-        column = self.tag_column
-        if column is None or self.scheme != "auto":
-            return "" if column is None else self.scheme
-        sequences = [[columns[column] for columns in sentence.columns] for sentence in sentences]
-        scheme = tags.closest(sequences)
-        found = tags.violations(sequences, scheme)
-        if found:
-            head = f"{self.path}: the tags of the whole file follow none of the schemes {', '.join(tags.SCHEMES)}."
-            closest = f"The closest is {scheme}, which {len(found)} of {len(sequences)} sentences violate:"
-            shown = [_violation(sentences[i], error) for i, error in itertools.islice(found.items(), _LISTED)]
-            listed = [f"{self.path}:{row.line}: {row.reason}" for row in shown]
-            advice = f"Correct these lines, or leave them out with scheme: {scheme} and on_bad_rows: skip."
-            raise DataError("\n".join([head, closest, *listed, advice]))
-        return scheme
+    def _surveyed(self, sentences: Iterable[_Sentence | BadRow], votes: SchemeVotes | None) -> Iterator[str]:
+        """Yields all tokens, and lets the tags of each sentence vote."""
+        for sentence in sentences:
+            if isinstance(sentence, BadRow):
+                continue
+            yield from (columns[self.token_column] for columns in sentence.columns)
+            if votes is not None and self.tag_column is not None:
+                tagged = [columns[self.tag_column] for columns in sentence.columns]
+                votes.add(tagged, functools.partial(self._placed, sentence))
+
+    def _placed(self, sentence: _Sentence, error: tags.TagError) -> str:
+        row = _violation(sentence, error)
+        return f"{self.path}:{row.line}: {row.reason}"
 
     def _row(self, sentence: _Sentence, joiner: str, scheme: str) -> Row | BadRow:
         tokens = [columns[self.token_column] for columns in sentence.columns]
-        ends = itertools.accumulate(len(token) + (len(joiner) if i else 0) for i, token in enumerate(tokens))
-        words = [(end - len(token), end) for token, end in zip(tokens, ends, strict=True)]
-        values: dict[str, Any] = {"text": joiner.join(tokens), "words": words}
-        if self.tag_column is not None:
-            try:
-                spans = tags.spans_of([columns[self.tag_column] for columns in sentence.columns], scheme)
-            except tags.TagError as error:
-                return _violation(sentence, error)
-            values["spans"] = [(words[first][0], words[last - 1][1], label) for first, last, label in spans]
+        tagged = None if self.tag_column is None else [columns[self.tag_column] for columns in sentence.columns]
+        try:
+            values = sentence_values(tokens, tagged, joiner, scheme)
+        except tags.TagError as error:
+            return _violation(sentence, error)
         return checked(sentence.lines[0].number, values, "".join(line.text for line in sentence.lines))
 
 
@@ -145,12 +148,22 @@ def _split(text: str) -> list[str]:
     return text.split("\t") if "\t" in text else [column for column in text.split(" ") if column]
 
 
-def _width(sentences: list[_Sentence]) -> int:
+def _kept(lines: Callable[[], Iterable[Line]], width: int) -> Iterator[_Sentence | BadRow]:
+    """Yields the sentences without comments."""
+    for sentence in _sentences(lines()):
+        found = _without_comments(sentence, width)
+        if isinstance(found, BadRow) or found.lines:
+            yield found
+
+
+def _width(sentences: Iterable[_Sentence]) -> int:
     """Returns how many columns most lines have, comments apart."""
-    rows = [columns for sentence in sentences for columns in sentence.columns]
-    counts = collections.Counter(len(columns) for columns in rows if not columns[0].startswith("#"))
-    counts = counts or collections.Counter(map(len, rows))
-    return counts.most_common(1)[0][0] if counts else 0
+    counts: collections.Counter[int] = collections.Counter()
+    comments: collections.Counter[int] = collections.Counter()
+    for sentence in sentences:
+        for columns in sentence.columns:
+            (comments if columns[0].startswith("#") else counts)[len(columns)] += 1
+    return next((width for width, _ in (counts or comments).most_common(1)), 0)
 
 
 def _without_comments(sentence: _Sentence, width: int) -> _Sentence | BadRow:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tftransfer.column import Column, codes, to_text
+from tftransfer.data.origin import where
 from tftransfer.errors import ConfigError, DataError
 
 __all__ = ["Examples", "fingerprint", "raise_mixed"]
@@ -83,7 +84,7 @@ class Examples:
 
     def where(self, index: int) -> str:
         """Returns "file:line" of a row, for messages."""
-        return f"{self.path}:{self.lines[index]}"
+        return where(self.path, int(self.lines[index]))
 
     def take(self, indices: Sequence[int] | np.ndarray) -> "Examples":
         """Returns the rows at `indices` (or where a boolean mask is true), in that order."""

@@ -9,7 +9,7 @@ from tftransfer import registry
 from tftransfer.data.source import BadRow, Row, checked
 from tftransfer.data.textfile import Line, read_lines, without_end
 
-__all__ = ["Number", "decode", "encode", "integer", "json_rows", "kind_of", "member", "string"]
+__all__ = ["DECODER", "Number", "decode", "encode", "integer", "json_rows", "kind_of", "label_of", "member", "string"]
 
 
 class Number(str):
@@ -79,7 +79,7 @@ def decode(text: str) -> Any:
         ValueError: if it is not strict, or nested too deeply.
     """
     try:
-        return _DECODER.decode(text)
+        return DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -126,6 +126,23 @@ def string(value: Any, role: str, *, number: bool = False) -> str:
     return str(value)
 
 
+def label_of(value: Any) -> str | list[str]:
+    """Returns a label, which may be a number, or the labels of a list.
+
+    Raises:
+        ValueError: if it is something else, or a label of a list is empty or there twice.
+    """
+    if not isinstance(value, list):
+        return string(value, "label", number=True)
+    labels = [string(one, "each label", number=True).strip() for one in value]
+    for place, label in enumerate(labels, 1):
+        if not label or "\0" in label:
+            raise ValueError(f"{'NUL character in' if label else 'empty'} label {place} of {len(labels)}")
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"a label appears twice in {labels}")
+    return labels
+
+
 def integer(value: Any, role: str) -> int:
     """Returns a whole number.
 
@@ -152,4 +169,4 @@ def _constant(name: str) -> float:
     raise ValueError(f"not JSON: {name}")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant)
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tftransfer import atomic
+from tftransfer.data.origin import place
 from tftransfer.data.source import BadRow
 
 __all__ = ["write_quarantine"]
@@ -17,8 +18,9 @@ def write_quarantine(path: Path, bad_rows: Iterable[tuple[str, BadRow]]) -> None
 
     Args:
         path: Path. The file to write; its folder is made if it is missing.
-        bad_rows: iterable of (file that the row came from, BadRow).
+        bad_rows: iterable of (path of the source that the row came from, BadRow).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    entries = ({"file": file, "line": row.line, "reason": row.reason, "raw": row.raw} for file, row in bad_rows)
+    placed = ((*place(path, row.line), row) for path, row in bad_rows)
+    entries = ({"file": file, "line": line, "reason": row.reason, "raw": row.raw} for file, line, row in placed)
     atomic.write(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))

@@ -2,7 +2,6 @@
 
 import abc
 import dataclasses
-import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from tftransfer import atomic, registry
 from tftransfer.arrow_store import ArrowStore, key_of
 from tftransfer.data.examples import Examples, raise_mixed
+from tftransfer.data.origin import where
 from tftransfer.data.row_store import kept_rows
 from tftransfer.data.rows import BadRow, Row
 from tftransfer.errors import ConfigError, DataError
@@ -103,10 +103,10 @@ def read_source(
     if bad and on_bad_rows == "error":
         raise DataError(_report(source.path, bad, len(lines)))
     if not len(lines):
-        shown = f"all {len(bad)} are bad, the first at line {bad[0].line}: {bad[0].reason}" if bad else "found none"
+        shown = f"all {len(bad)} are bad, such as {_listed(source.path, bad[:1])[0]}" if bad else "found none"
         raise DataError(f"{source.path}: no rows to use: {shown}. Expected {source.expected}.")
     for role, (text, other) in found.mixed.items():
-        raise_mixed(role, f"{source.path}:{lines[text]}", f"{source.path}:{lines[other]}")
+        raise_mixed(role, where(source.path, int(lines[text])), where(source.path, int(lines[other])))
     return Examples(found.columns, source.path, lines), bad
 
 
@@ -120,8 +120,12 @@ def _key(source: Source) -> str | None:
     return key_of("rows", _VERSION, kind.__qualname__, {**options, "path": content})
 
 
+def _listed(path: str, bad: Sequence[BadRow]) -> list[str]:
+    return [f"{where(path, row.line)}: {row.reason}" for row in bad]
+
+
 def _report(path: str, bad: Sequence[BadRow], good: int) -> str:
-    listed = [f"{path}:{row.line}: {row.reason}" for row in itertools.islice(bad, _LISTED)]
+    listed = _listed(path, bad[:_LISTED])
     if len(bad) > _LISTED:
         listed.append(f"... and {len(bad) - _LISTED} more")
     head = f"{path}: {len(bad)} of {len(bad) + good} rows cannot be used."

@@ -1,18 +1,23 @@
 """Questions on texts with their answers: the JSON of SQuAD."""
 
+import contextlib
 import dataclasses
+import itertools
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 from tftransfer import registry
+from tftransfer.data.files import is_pipe
 from tftransfer.data.json_objects import decode, encode, integer, kind_of, string
+from tftransfer.data.json_stream import json_items
 from tftransfer.data.source import BadRow, Row, Source, checked
 from tftransfer.data.textfile import read_lines
 from tftransfer.errors import DataError
 
-__all__ = ["Squad"]
+__all__ = ["Squad", "answer_of"]
 
 _WHOLE = 2**31 - 1  # bytes: the files of SQuAD are one line
 _NEAR = 20  # characters that an answer is moved at most
@@ -61,10 +66,21 @@ class Squad(Source):
 
     def _questions(self) -> Iterator[tuple[Any, Any]]:
         """Yields (text, question), as they stand in the file."""
-        for i, article in enumerate(self._listed(self._document(), "data", "the file")):
+        for i, article in enumerate(self._articles()):
             for j, paragraph in enumerate(self._listed(article, "paragraphs", f"data[{i}]")):
                 for question in self._listed(paragraph, "qas", f"data[{i}].paragraphs[{j}]"):
                     yield paragraph.get("context"), question
+
+    def _articles(self) -> Iterator[Any]:
+        count = 0
+        if not is_pipe(self.path):
+            # Whatever it is that goes wrong, of a whole file it can be said better.
+            with contextlib.suppress(ValueError, RecursionError, EOFError, zlib.error, DataError):
+                for article in json_items(self.path, "data"):
+                    yield article
+                    count += 1
+                return
+        yield from itertools.islice(self._listed(self._document(), "data", "the file"), count, None)
 
     def _document(self) -> Any:
         lines = list(read_lines(self.path, self.expected, _WHOLE))
@@ -107,21 +123,32 @@ class Squad(Source):
             raise ValueError(f"expected a list for 'answers', found {kind_of(listed)}")
         if isinstance(impossible, bool) and impossible == bool(listed):
             raise ValueError(f"'is_impossible' is {json.dumps(impossible)}, and there are {len(listed)} answers")
-        return [self._answer(answer, context) for answer in listed]
+        return [answer_of(answer, context, repair=self.repair) for answer in listed]
 
-    def _answer(self, found: Any, context: str) -> tuple[str, int]:
-        if not isinstance(found, dict):
-            raise ValueError(f"expected an object for an answer, found {kind_of(found)}")
-        text = string(found.get("text"), "'text' of an answer")
-        start = integer(found.get("answer_start"), "'answer_start'")
-        if not text.strip():
-            raise ValueError("an empty answer; a question that has none has an empty list 'answers'")
-        if start >= 0 and context.startswith(text, start):
-            return text, start
-        near = _places(context, text.strip(), start)
-        if self.repair and len(near) == 1:
-            return text.strip(), near[0]
-        raise ValueError(_misfit(context, text, start, near))
+
+def answer_of(found: Any, context: str, *, repair: bool) -> tuple[str, int]:
+    """Returns an answer and where it stands.
+
+    Args:
+        found: dict. Its `text` and `answer_start`.
+        context: str. What it stands in.
+        repair: bool. Whether it is moved to its place, if that is near.
+
+    Raises:
+        ValueError: if it is not there.
+    """
+    if not isinstance(found, dict):
+        raise ValueError(f"expected an object for an answer, found {kind_of(found)}")
+    text = string(found.get("text"), "'text' of an answer")
+    start = integer(found.get("answer_start"), "'answer_start'")
+    if not text.strip():
+        raise ValueError("an empty answer; a question that has none has an empty list 'answers'")
+    if start >= 0 and context.startswith(text, start):
+        return text, start
+    near = _places(context, text.strip(), start)
+    if repair and len(near) == 1:
+        return text.strip(), near[0]
+    raise ValueError(_misfit(context, text, start, near))
 
 
 def _places(context: str, text: str, start: int) -> list[int]:

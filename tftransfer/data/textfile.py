@@ -3,13 +3,11 @@
 import codecs
 import functools
 import gzip
-import io
-import os
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
-from tftransfer import registry
+from tftransfer.data.files import opened
 from tftransfer.errors import DataError
 
 __all__ = ["MAX_BYTES", "Line", "read_lines", "without_end"]
@@ -19,7 +17,8 @@ _KEPT = 1000  # bytes that a report shows of a line that is too long
 _FOREIGN = {
     b"\x1f\x8b": "gzip data; give the file a name that ends in .gz",
     b"PK\x03\x04": "a zip archive or a spreadsheet; unpack it, or save the sheet as CSV in UTF-8",
-    b"PAR1": "Parquet; convert it to CSV or JSON lines",
+    b"PAR1": "Parquet; set format: parquet, or give the file a name that ends in .parquet",
+    b"ARROW1": "an Arrow file; set format: arrow, or give the file a name that ends in .arrow",
     codecs.BOM_UTF16_LE: "UTF-16 text; save it as UTF-8",
     codecs.BOM_UTF16_BE: "UTF-16 text; save it as UTF-8",
 }
@@ -53,8 +52,8 @@ def read_lines(path: str, expected: str, max_bytes: int = MAX_BYTES) -> Iterator
         DataError: if the file is missing, empty, unreadable, damaged or plainly of another kind.
     """
     number = 0
-    try:
-        with _open(path) as stream:
+    with opened(path) as stream:
+        try:
             for number, raw in enumerate(iter(functools.partial(stream.readline, max_bytes), b""), 1):
                 if number == 1:
                     _refuse_foreign(path, raw, expected)
@@ -65,14 +64,10 @@ def read_lines(path: str, expected: str, max_bytes: int = MAX_BYTES) -> Iterator
                     yield Line(number, text + "...\n", f"longer than {max_bytes:,} bytes")
                 else:
                     yield _decoded(number, raw)
-    except FileNotFoundError as error:
-        raise DataError(_missing(path)) from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        reason = f"{path}: a damaged gzip file, read up to line {number} ({error})."
-        raise DataError(f"{reason} Copy or compress it again; if it is plain text, drop .gz from its name.") from error
-    except OSError as error:
-        reason = f"{path}: the file cannot be read ({error.strerror or error})."
-        raise DataError(f"{reason} Check its permissions and the disk.") from error
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            reason = f"{path}: a damaged gzip file, read up to line {number} ({error})."
+            advice = "Copy or compress it again; if it is plain text, drop .gz from its name."
+            raise DataError(f"{reason} {advice}") from error
     if number == 0:
         raise DataError(f"{path}: the file is empty. Expected {expected}.")
 
@@ -80,15 +75,6 @@ def read_lines(path: str, expected: str, max_bytes: int = MAX_BYTES) -> Iterator
 def without_end(text: str) -> str:
     r"""Returns a line's text without its `\n` or `\r\n`."""
     return text.removesuffix("\n").removesuffix("\r")
-
-
-def _open(path: str) -> BinaryIO:
-    if os.path.isdir(path):
-        raise DataError(f"{path}: expected a file, found a folder. Name one of the files in it.")
-    if path.lower().endswith(".gz"):
-        # A GzipFile reads line by line in Python; the buffer on top does it in C.
-        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb"))))
-    return open(path, "rb")
 
 
 def _decoded(number: int, raw: bytes) -> Line:
@@ -108,12 +94,3 @@ def _refuse_foreign(path: str, raw: bytes, expected: str) -> None:
     for start, advice in _FOREIGN.items():
         if raw.startswith(start):
             raise DataError(f"{path}: expected {expected}, but this looks like {advice}.")
-
-
-def _missing(path: str) -> str:
-    folder, name = os.path.split(path)
-    try:
-        names = os.listdir(folder or ".")
-    except OSError:
-        return f"{path}: no such file: the folder '{folder}' is missing or closed. Check the path."
-    return f"{path}: no such file.{registry.suggest(name, names)} Check the path; it is taken from {os.getcwd()}."
