@@ -15,8 +15,10 @@ import transformers
 import tftransfer
 from tftransfer import config, experiment, yaml_file
 from tftransfer.cli import main
+from tftransfer.data.delimited import Tsv
 from tftransfer.errors import DataError, RunDirectoryError
 from tftransfer.run_directory import RunDirectory
+from tftransfer.tokenizers import FastTokenizer
 
 TEXTS = {"refund": ["please refund my money", "return and refund", "i want my money back"], "late": ["parcel is late"]}
 
@@ -200,6 +202,22 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, tiny_checkpoint: Path) -> None
     assert summary["steps"] == 24
     assert 0.1 < summary["loss"] < 10
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_second_run_neither_reads_nor_tokenizes(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = config.to_dict(make_config(tmp_path, tiny_checkpoint, epochs=0))
+    cached, uncached = ({**plain, "data": {**plain["data"], "cache": x}} for x in (str(tmp_path / "cache"), False))
+    experiment.fit(config.validate(cached), tmp_path / "run", dry_run=True)
+    kept = {path.name for path in (tmp_path / "cache").iterdir()}
+    assert len(kept) == 6, "rows and tokens of three files"
+    with monkeypatch.context() as broken:
+        broken.setattr(FastTokenizer, "encode_parts", None)
+        broken.setattr(Tsv, "rows", None)
+        experiment.fit(config.validate(cached), tmp_path / "run", dry_run=True)
+    experiment.fit(config.validate(uncached), tmp_path / "run", dry_run=True)
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == kept
 
 
 def test_bad_rows_are_quarantined_when_skipped(tmp_path: Path, tiny_checkpoint: Path) -> None:

@@ -101,9 +101,10 @@ def _from_text(text: str) -> list[Any]:
 
 
 def codes(values: Sequence[Any]) -> tuple[list[Any], np.ndarray]:
-    """Returns the distinct ones of strings, in the order in which they first occur, and the number of each value's."""
+    """Returns the distinct ones of values, in the order in which they first occur, and the number of each value's."""
     if isinstance(values, Column):
         return values.codes()
     numbers: dict[Any, int] = {}
-    found = np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
-    return list(numbers), found
+    keys = (tuple(value) if isinstance(value, list) else value for value in values)
+    found = np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+    return [values[row] for row in np.unique(found, return_index=True)[1]], found

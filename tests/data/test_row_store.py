@@ -131,7 +131,7 @@ def test_rows_of_foreign_classes_are_not_kept(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("name", registry.sources.names())
+@pytest.mark.parametrize("name", ["csv", "tsv", "jsonl", "lines", "conll", "spans", "squad"])
 def test_a_file_that_is_not_there_has_no_fingerprint(tmp_path: Path, name: str) -> None:
     source = registry.sources.build(name, {"path": str(tmp_path / "missing.data")})
     assert source.fingerprint() is None

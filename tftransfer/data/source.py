@@ -55,9 +55,10 @@ class Source(abc.ABC):
         """Returns what changes whenever the content that `rows` reads does, wherever it is stored.
 
         By default the sha256 of the file's bytes. The options are not part of it. None if nothing tells, as with a pipe
-        or a missing file; no rows of such a source are kept for another run.
+        or a missing file; no rows of such a source are kept for another run. Nor are those of a class from outside of
+        this package, unless it says here what its code is, too: how it reads may change from one run to the next.
         """
-        if not os.path.isfile(self.path):
+        if not (os.path.isfile(self.path) and type(self).__module__.startswith("tftransfer.")):
             return None
         # The same bytes are other rows if the name says that they are compressed.
         return atomic.sha256(Path(self.path)) + (".gz" if self.path.lower().endswith(".gz") else "")
@@ -113,11 +114,10 @@ def read_source(
 def _key(source: Source) -> str | None:
     """Returns the key of a source's rows; None if they are not to be kept."""
     kind, options = type(source), {f.name: getattr(source, f.name) for f in dataclasses.fields(source)}
-    # How a class outside of this package reads may change from one run to the next, and nothing here would tell.
-    content = source.fingerprint() if kind.__module__.startswith("tftransfer.") else None
+    content = source.fingerprint()
     if content is None:
         return None
-    return key_of("rows", _VERSION, kind.__qualname__, {**options, "path": content})
+    return key_of("rows", _VERSION, f"{kind.__module__}.{kind.__qualname__}", {**options, "path": content})
 
 
 def _listed(path: str, bad: Sequence[BadRow]) -> list[str]:

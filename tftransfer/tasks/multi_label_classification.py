@@ -8,6 +8,7 @@ import numpy as np
 
 from tftransfer import registry
 from tftransfer.calibration import best_temperature
+from tftransfer.column import codes
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.tasks.labels import check_labels, check_weights, known, unknown
 from tftransfer.tasks.numbers import Tuned, check_not_negative, check_shares, check_temperature, chosen
@@ -92,14 +93,15 @@ class MultiLabelClassification(PooledTask):
         return self.labels is not None and self.class_weights != "balanced" and self.priors is not True
 
     def resolve(self, columns: Columns) -> "MultiLabelClassification":
-        rows = self._rows(columns)
+        rows, numbers = self._rows(columns)
         labels = self.labels if self.labels is not None else tuple(sorted({label for row in rows for label in row}))
         if len(labels) < 2:
             raise DataError(
                 f"Expected at least two labels in the training data; found {', '.join(labels) or 'none'}. Check "
                 f"the file, the label column and the separator, '{self.separator}'."
             )
-        counts, size = {label: sum(label in row for row in rows) for label in labels}, len(rows)
+        often, size = np.bincount(numbers).tolist(), len(numbers)
+        counts = {label: sum(n for row, n in zip(rows, often, strict=True) if label in row) for label in labels}
         weights, priors = self.class_weights, self.priors
         if weights == "balanced":
             # A label that nobody has says nothing; it keeps the weight of 1.
@@ -123,10 +125,11 @@ class MultiLabelClassification(PooledTask):
             bias.assign(np.log(shares) - np.log1p(-shares))
 
     def problems(self, columns: Columns) -> dict[int, str]:
-        rows = self._rows(columns)
+        rows, numbers = self._rows(columns)
         reasons = unknown({label for row in rows for label in row}, self._labels)
-        wrong = {n: next((reasons[label] for label in row if label in reasons), "") for n, row in enumerate(rows)}
-        return {n: reason for n, reason in wrong.items() if reason}
+        wrong = [next((reasons[label] for label in row if label in reasons), "") for row in rows]
+        found = np.flatnonzero(np.array(wrong, bool)[numbers]).tolist()
+        return {n: wrong[numbers[n]] for n in found}
 
     def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:
         return self.indicators(columns)[rows.examples]
@@ -134,15 +137,17 @@ class MultiLabelClassification(PooledTask):
     def indicators(self, columns: Columns) -> np.ndarray:
         """Returns 1 where an example has a label, else 0, int32 `(examples, labels)`."""
         ids = {label: index for index, label in enumerate(self._labels)}
-        found = np.zeros((len(columns["label"]), len(ids)), "int32")
-        for row, labels in enumerate(self._rows(columns)):
+        rows, numbers = self._rows(columns)
+        found = np.zeros((len(rows), len(ids)), "int32")
+        for row, labels in enumerate(rows):
             found[row, [ids[label] for label in labels]] = 1
-        return found
+        return found[numbers]
 
-    def _rows(self, columns: Columns) -> list[list[str]]:
-        """Returns the labels of each example."""
-        split = [v.split(self.separator) if isinstance(v, str) else list(v) for v in columns["label"]]
-        return [[label.strip() for label in row if label.strip()] for row in split]
+    def _rows(self, columns: Columns) -> tuple[list[list[str]], np.ndarray]:
+        """Returns the distinct rows of labels, and which of them each example has."""
+        distinct, numbers = codes(columns["label"])
+        split = [v.split(self.separator) if isinstance(v, str) else list(v) for v in distinct]
+        return [[label.strip() for label in row if label.strip()] for row in split], numbers
 
     def loss(self) -> Any:
         import keras

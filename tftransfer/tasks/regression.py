@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tftransfer import registry
+from tftransfer.column import codes
 from tftransfer.errors import ConfigError, DataError
 from tftransfer.tasks.numbers import finite
 from tftransfer.tasks.task import Columns, shown_texts
@@ -56,9 +57,10 @@ class Regression(PooledTask):
         return not self.standardize or (self.mean is not None and self.scale is not None)
 
     def resolve(self, columns: Columns) -> "Regression":
-        numbers = [number for number in map(finite, columns["label"]) if number is not None]
-        if len(set(numbers)) < 2:
-            found = f"every example has {numbers[0]:g}" if numbers else f"found none, but {columns['label'][0]!r}"
+        numbers = self._numbers(columns)
+        numbers = numbers[np.isfinite(numbers)]
+        if len(np.unique(numbers)) < 2:
+            found = f"every example has {numbers[0]:g}" if len(numbers) else f"found none, but {columns['label'][0]!r}"
             raise DataError(
                 f"Expected different numbers in the label column of the training data; {found}. There is nothing to "
                 "learn from it: check the file and the label column."
@@ -74,17 +76,17 @@ class Regression(PooledTask):
         return dataclasses.replace(self, standardize=False, mean=None, scale=None)  # the head's own units
 
     def problems(self, columns: Columns) -> dict[int, str]:
-        return {
-            row: f"expected a finite number as label, found {value!r}"
-            for row, value in enumerate(columns["label"])
-            if finite(value) is None
-        }
+        rows = np.flatnonzero(np.isnan(self._numbers(columns))).tolist()
+        return {row: f"expected a finite number as label, found {columns['label'][row]!r}" for row in rows}
 
     def targets(self, columns: Columns, rows: TokenRows) -> np.ndarray:
         return ((self._numbers(columns) - self._mean) / self._scale).astype("float32")[rows.examples, None]
 
     def _numbers(self, columns: Columns) -> np.ndarray:
-        return np.asarray([float(value) for value in columns["label"]])
+        """Returns the number of each example, float64 `(examples,)`; NaN where there is no finite one."""
+        distinct, numbers = codes(columns["label"])
+        found = [finite(value) for value in distinct]
+        return np.asarray([math.nan if number is None else number for number in found])[numbers]
 
     def loss(self) -> Any:
         import keras
