@@ -80,7 +80,7 @@ def test_errors_are_the_same_the_second_time(tmp_path: Path, monkeypatch: pytest
         monkeypatch.setattr(JsonLines, "rows", never)
     assert found[:3] == found[3:]
     assert "2 of 6 rows cannot be used" in found[0]
-    assert "all 1 are bad, the first at line 2: empty text" in found[1]
+    assert f"all 1 are bad, such as {sources[1].path}:2: empty text" in found[1]
     assert f"a string at {sources[2].path}:1, none at {sources[2].path}:3" in found[2]
 
 
