@@ -26,7 +26,7 @@ FLOORS = [
         "token_rows",
     },
     {"tokenizers", "data", "backbones", "tasks", "strategies", "regularizers", "evaluation"},
-    {"merging", "pretrained_head", "scratch"},
+    {"gradients", "merging", "pretrained_head", "scratch"},
     {"model", "pretrained_model", "training", "export", "weights", "run_directory", "splits"},
     {"experiment"},
     {"cli"},

@@ -121,6 +121,8 @@ class Training(Section):
             validation data the last epoch is kept. Defaults to None: the task's usual one.
         patience: int. Stop after so many epochs without a better one; None trains to the end. Defaults to None.
         jit_compile: bool. Compile the step with XLA. Defaults to False.
+        gradient_accumulation_steps: int. Parts of a batch of which one is in memory at a time; the step is the same, a
+            batch of `batch_size` examples, up to rounding and dropout's draws. Defaults to 1.
         cache_features: bool. Compute what the frozen lower layers make of the texts once, and keep it in a temporary
             file for all epochs. Defaults to None: if the whole backbone is frozen, and there is more than one epoch.
     """
@@ -136,6 +138,7 @@ class Training(Section):
     monitor: str | None = None
     patience: int | None = pydantic.Field(None, ge=1)
     jit_compile: bool = False
+    gradient_accumulation_steps: int = pydantic.Field(1, ge=1)
     cache_features: bool | None = None
 
 

@@ -1,6 +1,6 @@
 """What every regularizer says of itself."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tftransfer.objective import Objective
 
@@ -11,7 +11,13 @@ class Regularizer:
     """Something that goes with any strategy; a frozen dataclass whose fields are the options of its config block.
 
     Several can go together: what one returns, the next one is given.
+
+    Attributes:
+        needs_whole_batch: bool. Whether its `objective` is another one for the parts of a batch than for the whole, so
+            that gradients cannot be accumulated over them. Defaults to False.
     """
+
+    needs_whole_batch: ClassVar[bool] = False
 
     def prepare(self, model: Any) -> None:
         """Changes the weights that training begins with; by default it changes none.

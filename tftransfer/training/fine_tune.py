@@ -21,6 +21,7 @@ from tftransfer.strategies.strategy import Strategy
 from tftransfer.tasks.task import Task
 from tftransfer.training.callbacks import BestWeights, NonFiniteGuard, Timer
 from tftransfer.training.feature_cache import features_once
+from tftransfer.training.less_memory import apply_less_memory
 from tftransfer.training.optimizer import AdamW
 from tftransfer.training.progress import note, progress
 from tftransfer.training.rates import RateRow, apply_rates
@@ -184,8 +185,8 @@ def compile_model(
         The rows of the table with what each claimed.
 
     Raises:
-        ConfigError: if `jit_compile` is asked of a model that XLA cannot compile, or the strategy wants additions that
-            the model was not built with.
+        ConfigError: if `jit_compile` is asked of a model that XLA cannot compile, `gradient_accumulation_steps` of a
+            loss that needs the whole batch, or the strategy wants additions that the model was not built with.
     """
     if strategy.additions() != model.strategy.additions():
         raise ConfigError(
@@ -208,6 +209,7 @@ def compile_model(
     )
     options = {key: value for part in regularizers for key, value in part.optimizer_options().items()}
     model.clip_norm = training.clip_norm
+    apply_less_memory(model, training, regularizers)
     with model.distribute_strategy.scope():
         optimizer = AdamW(schedule, rates=table, weight_decay=training.weight_decay, **options)
         model.compile(optimizer, model.task.loss(), metrics=model.task.metrics(), jit_compile=training.jit_compile)
