@@ -27,7 +27,11 @@ DEFAULTS: dict[str, Any] = {
 # 61 = 7 * 8 + 5 leaves uneven parts, 57 = 7 * 8 + 1 an empty replica, and of 5 the first batch is uneven already.
 CASES: dict[str, dict[str, Any]] = {
     "clipped": {"rows": 61, "training": TRAINING | {"clip_norm": 0.1, "gradient_accumulation_steps": 3}},
-    "weighted": {"rows": 57, "task": DEFAULTS["task"] | {"class_weights": {"negative": 3.0, "positive": 0.5}}},
+    "weighted": {
+        "rows": 57,
+        "task": DEFAULTS["task"] | {"class_weights": {"negative": 3.0, "positive": 0.5}},
+        "training": TRAINING | {"gradient_checkpointing": True},
+    },
     "few": {
         "rows": 5,
         "strategy": {"name": "feature_extraction"},
