@@ -28,7 +28,7 @@ FLOORS = [
         "token_rows",
     },
     {"tokenizers", "data", "backbones", "tasks", "strategies", "regularizers", "evaluation"},
-    {"merging", "pretrained_head", "scratch", "token_cache"},
+    {"gradients", "merging", "pretrained_head", "scratch", "token_cache"},
     {"model", "pretrained_model", "training", "export", "weights", "run_directory", "splits"},
     {"encoding", "inspection"},
     {"experiment"},

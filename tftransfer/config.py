@@ -134,6 +134,10 @@ class Training(Section):
             validation data the last epoch is kept. Defaults to None: the task's usual one.
         patience: int. Stop after so many epochs without a better one; None trains to the end. Defaults to None.
         jit_compile: bool. Compile the step with XLA. Defaults to False.
+        gradient_accumulation_steps: int. Parts of a batch of which one is in memory at a time; the step is the same, a
+            batch of `batch_size` examples, up to rounding and dropout's draws. Defaults to 1.
+        gradient_checkpointing: bool. Compute each layer of a Transformer once more for its gradients instead of keeping
+            what is in it: the same numbers in less memory and more time. Defaults to False.
         cache_features: bool. Compute what the frozen lower layers make of the texts once, and keep it in a temporary
             file for all epochs. Defaults to None: if the whole backbone is frozen, and there is more than one epoch.
     """
@@ -151,6 +155,8 @@ class Training(Section):
     monitor: str | None = None
     patience: int | None = pydantic.Field(None, ge=1)
     jit_compile: bool = False
+    gradient_accumulation_steps: int = pydantic.Field(1, ge=1)
+    gradient_checkpointing: bool = False
     cache_features: bool | None = None
 
 

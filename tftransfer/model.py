@@ -16,6 +16,7 @@ from tftransfer.data.examples import Examples
 from tftransfer.data.packing import UNPACK
 from tftransfer.data.pipeline import STATES, EncodedExamples
 from tftransfer.errors import ConfigError, DataError
+from tftransfer.gradients import rows_of, share_of_gradients
 from tftransfer.objective import Objective
 from tftransfer.pretrained_head import head_hints, labels_of, load_head
 from tftransfer.strategies.full import Full
@@ -46,6 +47,8 @@ class TransferModel(keras.Model):
         objective: callable. What a step of training makes smaller, see `tftransfer.objective`. Defaults to
             `plain_objective`.
         clip_norm: float or None. Greatest global norm of a step's gradient. Defaults to None: no clipping.
+        gradient_accumulation_steps: int. Parts of a batch whose gradients are computed one after the other, see
+            `tftransfer.gradients`. Defaults to 1.
         fixed_paths: frozenset of str. Variables that no strategy moves, such as the moving means of a user's head.
         custom_head: bool. Whether the head is layers of the user's own. Defaults to False: it is the task's.
         upper: callable or None. What is above the layers whose states were computed before; `call` is this for a batch
@@ -62,6 +65,7 @@ class TransferModel(keras.Model):
     strategy: Strategy = Full()
     objective: Objective
     clip_norm: float | None = None
+    gradient_accumulation_steps: int = 1
     fixed_paths: frozenset[str] = frozenset()
     custom_head: bool = False
     upper: Callable[..., Any] | None = None
@@ -179,14 +183,18 @@ class TransferModel(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of training; a step whose loss or gradient is not finite reports a NaN loss and changes nothing."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        with tf.GradientTape() as tape:
-            outputs, loss = self.objective(x, y, sample_weight)
         variables = self.trainable_variables
-        gradients = [
-            tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
-            for g, v in zip(tape.gradient(loss, variables), variables, strict=True)
-        ]
-        loss, *gradients = _sum_over_replicas([loss, *gradients])
+        (rows,) = _sum_over_replicas([rows_of(y)])
+        share = share_of_gradients(
+            self.objective,
+            variables,
+            (x, y, sample_weight),
+            rows,
+            self.compute_metrics,
+            self.gradient_accumulation_steps,
+            static=bool(self.jit_compile),
+        )
+        loss, *gradients = _sum_over_replicas(share)
         norm = tf.linalg.global_norm(gradients)
         # As torch.nn.utils.clip_grad_norm_, so that runs compare.
         scale = 1.0 if self.clip_norm is None else tf.minimum(1.0, self.clip_norm / (norm + 1e-6))
@@ -194,50 +202,31 @@ class TransferModel(keras.Model):
         # NaN tells our optimizer to leave this step out. Its own reduction adds up equal parts to the whole again.
         scale = tf.where(finite, scale, np.nan) / tf.distribute.get_strategy().num_replicas_in_sync
         self.optimizer.apply_gradients([(g * scale, v) for g, v in zip(gradients, variables, strict=True)])
-        return self._logs(x, y, outputs, sample_weight, tf.where(finite, loss, np.nan))
+        return self._logs(tf.where(finite, loss, np.nan), rows)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of evaluation."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        outputs = self(x, training=False)
-        (loss,) = _sum_over_replicas([self._share_of_loss(x, y, outputs, sample_weight, training=False)])
-        return self._logs(x, y, outputs, sample_weight, loss)
+        outputs, loss = self._outputs_and_loss(x, y, sample_weight, training=False)
+        own = rows_of(y)
+        (rows,) = _sum_over_replicas([own])
+        (loss,) = _sum_over_replicas([loss * own / rows])
+        self.compute_metrics(x, y, outputs, sample_weight)
+        return self._logs(loss, rows)
 
     def plain_objective(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
-        """Returns the logits of a batch, and this replica's part of the task's mean loss over the global batch."""
-        outputs = self(x, training=True)
-        return outputs, self._share_of_loss(x, y, outputs, sample_weight, training=True)
+        """Returns the logits of a batch, and the task's mean loss over it; see `tftransfer.objective`."""
+        return self._outputs_and_loss(x, y, sample_weight, training=True)
 
-    def share_of_mean(self, values: Any, sample_weight: Any = None) -> Any:
-        """Returns this replica's part of a mean over the rows of the global batch; the parts add up to it.
-
-        Args:
-            values: float tensor `(rows, ...)`. One entry for each row of this replica's part of the batch.
-            sample_weight: float tensor. What entries are multiplied by, as those of the loss are: of the shape of
-                `values`, or `(rows,)`. Defaults to None: nothing.
-        """
-        if sample_weight is not None:
-            weights = tf.cast(sample_weight, values.dtype)
-            values = tf.reduce_mean(values, list(range(weights.shape.rank, values.shape.rank))) * weights
-        rows = tf.reduce_mean(values, list(range(1, values.shape.rank)))  # a replica's part may have none
-        (all_rows,) = _sum_over_replicas([tf.cast(tf.size(rows), rows.dtype)])
-        return tf.reduce_sum(rows) / all_rows
-
-    def _share_of_loss(self, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool) -> Any:
-        """Returns this replica's part of the mean loss over the global batch; the parts add up to it."""
-        loss = self.compute_loss(x, y, outputs, sample_weight, training=training)
+    def _outputs_and_loss(self, x: Any, y: Any, sample_weight: Any, training: bool) -> tuple[Any, Any]:
+        outputs = self(x, training=training)
+        # Keras divides by the number of replicas, which would be right only for equal parts of a batch.
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas == 1:
-            return loss
-        rows = tf.cast(_rows(y), loss.dtype)
-        (all_rows,) = _sum_over_replicas([rows])
-        # Keras has divided by the number of replicas, which is right only for equal parts.
-        return loss * replicas * rows / all_rows
+        return outputs, replicas * self.compute_loss(x, y, outputs, sample_weight, training=training)
 
-    def _logs(self, x: Any, y: Any, outputs: Any, sample_weight: Any, loss: Any) -> dict[str, Any]:
-        (rows,) = _sum_over_replicas([tf.cast(_rows(y), tf.float32)])
+    def _logs(self, loss: Any, rows: Any) -> dict[str, Any]:
         self.mean_loss.update_state(loss, sample_weight=rows)
-        return {**self.compute_metrics(x, y, outputs, sample_weight), "loss": self.mean_loss.result()}
+        return {**self.get_metrics_result(), "loss": self.mean_loss.result()}
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Configures training; the arguments are those of `keras.Model.compile`."""
@@ -269,11 +258,6 @@ def _of_rows(network: keras.Model, encoded: EncodedExamples, batch_size: int) ->
         for row, found in zip(rows, network.predict(inputs, verbose=0), strict=True):
             answers[row] = found
     return answers
-
-
-def _rows(y: Any) -> Any:
-    """Returns how many targets there are; packed inputs have fewer rows."""
-    return tf.shape(keras.tree.flatten(y)[0])[0]
 
 
 def _sum_over_replicas(values: list[Any]) -> list[Any]:

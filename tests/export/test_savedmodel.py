@@ -129,7 +129,7 @@ def test_a_trained_model_leaves_its_training_behind(quick: Any, build: Callable[
     model.optimizer.build(model.trainable_variables)  # what fit does first
     model.make_train_function()
     path = export(model, tmp_path)
-    assert not [op for op in lint(path).ops if "Apply" in op or "Xla" in op]
+    assert not [op for op in lint(path).ops if any(part in op for part in ("Apply", "Xla", "Random"))]
     weights = sum(4 * int(np.prod(variable.shape)) for variable in model.weights)
     assert sum(file.stat().st_size for file in (path / "variables").iterdir()) < weights + 20_000
     names = [name for name, _ in tf.train.list_variables(str(path / "variables" / "variables"))]

@@ -21,8 +21,10 @@ def resident(entry: str) -> int:
     return int(found[1]) * 1024
 
 
-def train(config: Any, batch_size: int, length: int, precision: str, strategy: str) -> None:
-    """Trains a fresh model of that config for some steps."""
+def train(
+    config: Any, batch_size: int, length: int, precision: str, strategy: str, options: dict[str, Any] | None = None
+) -> None:
+    """Trains a fresh model of that config for some steps; `options` are those of training."""
     import tensorflow as tf
 
     from tftransfer import registry
@@ -37,7 +39,7 @@ def train(config: Any, batch_size: int, length: int, precision: str, strategy: s
     logits = ClassificationHead(2, name="head")(states, mask)
     model = TransferModel(backbone.input, logits)
     model.task = registry.tasks.build("sequence_classification", {"labels": ["a", "b"]})
-    compile_model(model, registry.strategies.build(strategy), Training(precision=precision), _STEPS)
+    compile_model(model, registry.strategies.build(strategy), Training(precision=precision, **(options or {})), _STEPS)
     ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch_size, length)).astype("int32")
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
     targets = np.arange(batch_size) % 2
@@ -57,7 +59,7 @@ def main() -> None:
     small = dataclasses.replace(config, vocab_size=8, hidden_size=config.num_heads * 4, intermediate_size=8)
     before = []
     for _ in range(2):
-        train(small, 2, 8, asked["precision"], asked["strategy"])
+        train(small, 2, 8, asked["precision"], asked["strategy"], asked.get("options"))
         before.append(resident("VmRSS"))
     baseline = 2 * before[1] - before[0]
     train(config, **asked)

@@ -26,11 +26,19 @@ DEFAULTS: dict[str, Any] = {
 }
 # 61 = 7 * 8 + 5 leaves uneven parts, 57 = 7 * 8 + 1 an empty replica, and of 5 the first batch is uneven already.
 CASES: dict[str, dict[str, Any]] = {
-    "clipped": {"rows": 61, "training": TRAINING | {"clip_norm": 0.1}},
-    "weighted": {"rows": 57, "task": DEFAULTS["task"] | {"class_weights": {"negative": 3.0, "positive": 0.5}}},
-    # Each replica's sequences are in rows of its own.
-    "packed": {"rows": 61, "training": TRAINING | {"batching": "packed"}},
-    "few": {"rows": 5, "strategy": {"name": "feature_extraction"}, "training": TRAINING | {"clip_norm": None}},
+    "clipped": {"rows": 61, "training": TRAINING | {"clip_norm": 0.1, "gradient_accumulation_steps": 3}},
+    "weighted": {
+        "rows": 57,
+        "task": DEFAULTS["task"] | {"class_weights": {"negative": 3.0, "positive": 0.5}},
+        "training": TRAINING | {"gradient_checkpointing": True},
+    },
+    "few": {
+        "rows": 5,
+        "strategy": {"name": "feature_extraction"},
+        "training": TRAINING | {"clip_norm": None, "gradient_accumulation_steps": 4},
+    },
+    # Each replica's sequences are in rows of its own, and so are those of each part of its batch.
+    "packed": {"rows": 61, "training": TRAINING | {"batching": "packed", "gradient_accumulation_steps": 3}},
 }
 # Targets of other shapes, and batches that are drawn anew: a mean over the tokens that count is one over all replicas'.
 OTHERS: dict[str, dict[str, Any]] = {

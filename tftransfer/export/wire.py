@@ -9,6 +9,7 @@ __all__ = ["message_class"]
 
 _TYPES = {
     "string": descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
+    "int64": descriptor_pb2.FieldDescriptorProto.TYPE_INT64,
     # A message of another file has the same bytes on the wire, so that it can be left to its own class.
     "bytes": descriptor_pb2.FieldDescriptorProto.TYPE_BYTES,
 }
@@ -19,8 +20,8 @@ def message_class(name: str, messages: Mapping[str, Mapping[str, tuple[int, str]
 
     Args:
         name: str. Which of `messages` to return.
-        messages: dict. Message -> field -> (number, type), where a type is "string", "bytes" or another message of the
-            dict, with "repeated " before it for a list.
+        messages: dict. Message -> field -> (number, type), where a type is "string", "int64", "bytes" or another
+            message of the dict, with "repeated " before it for a list.
 
     Returns:
         A protobuf message class.

@@ -1,7 +1,7 @@
 """Adversarial training: word vectors moved to where the loss grows most."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 from tftransfer import registry
 from tftransfer.errors import ConfigError
@@ -33,6 +33,8 @@ class Adversarial(Regularizer):
         >>> tftransfer.fine_tune(model, train, validation, regularizers=[tftransfer.regularizers.Adversarial()])
     """
 
+    needs_whole_batch: ClassVar[bool] = True
+
     epsilon: float = 1.0
 
     def __post_init__(self) -> None:
@@ -51,9 +53,10 @@ class Adversarial(Regularizer):
             with tf.GradientTape() as tape:
                 tape.watch(value)
                 logits, loss = with_values(model, [(table, value)], objective)(x, y, sample_weight)
-            # The loss is this replica's part; the table is moved by what all parts say.
             gradient = tf.stop_gradient(tf.convert_to_tensor(tape.gradient(loss, value)))
-            gradient = tf.distribute.get_replica_context().all_reduce("SUM", gradient)
+            # The loss is the mean of this replica's rows; the table is moved by what all rows say.
+            rows = tf.cast(tf.shape(y)[0], gradient.dtype)
+            gradient = tf.distribute.get_replica_context().all_reduce("SUM", rows * gradient)
             step = self.epsilon * tf.math.divide_no_nan(gradient, tf.norm(gradient))
             _, worse = with_values(model, [(table, value + step)], objective)(x, y, sample_weight)
             return logits, loss + worse

@@ -5,7 +5,7 @@ from typing import Any
 
 from tftransfer import registry
 from tftransfer.errors import ConfigError
-from tftransfer.objective import Objective
+from tftransfer.objective import Objective, mean_over_rows
 from tftransfer.regularizers.regularizer import Regularizer
 
 __all__ = ["RDrop"]
@@ -43,6 +43,6 @@ class RDrop(Regularizer):
             logits, loss = objective(x, y, sample_weight)
             others, other_loss = objective(x, y, sample_weight)
             apart = model.task.divergence(logits, others) + model.task.divergence(others, logits)
-            return logits, (loss + other_loss + self.alpha * model.share_of_mean(apart, sample_weight)) / 2
+            return logits, (loss + other_loss + self.alpha * mean_over_rows(apart, sample_weight)) / 2
 
         return twice

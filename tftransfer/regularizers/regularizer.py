@@ -15,9 +15,12 @@ class Regularizer:
     Attributes:
         reads_inputs: bool. Whether its `objective` does more with the inputs of a batch than to hand them on, so that
             they have to be padded rows. Defaults to False.
+        needs_whole_batch: bool. Whether its `objective` is another one for the parts of a batch than for the whole, so
+            that gradients cannot be accumulated over them. Defaults to False.
     """
 
     reads_inputs: ClassVar[bool] = False
+    needs_whole_batch: ClassVar[bool] = False
 
     def prepare(self, model: Any) -> None:
         """Changes the weights that training begins with; by default it changes none.

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from tftransfer import registry
 from tftransfer.errors import ConfigError, DataError
-from tftransfer.objective import Objective
+from tftransfer.objective import Objective, mean_over_rows
 from tftransfer.strategies.full import Full
 from tftransfer.strategies.strategy import LABELLED, Stage
 
@@ -95,8 +95,8 @@ class Distillation(Full):
             logits, loss = objective(x, y, sample_weight)
             reference = teacher({name: x[name] for name in teacher.input}, training=False)
             soft = model.task.divergence(logits, ops.stop_gradient(reference), self.temperature)
-            loss = (1 - self.alpha) * loss + self.alpha * model.share_of_mean(soft, sample_weight)
-            return logits, loss if states is None else loss + self.hidden * model.share_of_mean(states(x))
+            loss = (1 - self.alpha) * loss + self.alpha * mean_over_rows(soft, sample_weight)
+            return logits, loss if states is None else loss + self.hidden * mean_over_rows(states(x))
 
         return distilled
 

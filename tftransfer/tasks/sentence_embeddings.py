@@ -54,6 +54,7 @@ class SentenceEmbeddings(Task):
     input_keys: ClassVar[Sequence[str]] = ("text",)
     global_tokens: ClassVar[Literal["none", "first", "question"]] = "first"
     report: ClassVar[str] = "sentence_embeddings"
+    needs_whole_batch: ClassVar[bool] = True
     monitors: ClassVar[Sequence[str]] = ("accuracy", "pearson", "loss")
 
     labels = None

@@ -100,6 +100,8 @@ class Task(abc.ABC):
             nobody asks about pairs.
         per_token: bool. Whether targets are of tokens, not of rows. Defaults to False.
         trains: bool. Whether there is anything to train. Defaults to True.
+        needs_whole_batch: bool. Whether its loss compares the rows of a batch, so that gradients cannot be accumulated
+            over parts of it. Defaults to False.
         wants_pretrained: bool. Whether it makes no sense on a network that knows nothing yet. Defaults to False.
         head_kind: str. Which of a checkpoint's heads is one for this task, "" for none. Defaults to "".
         global_tokens: "none", "first" (of every text) or "question" (all of the first of two texts). Which tokens see
@@ -117,6 +119,7 @@ class Task(abc.ABC):
     input_keys: ClassVar[Sequence[str]] = ("text", "text_pair")
     per_token: ClassVar[bool] = False
     trains: ClassVar[bool] = True
+    needs_whole_batch: ClassVar[bool] = False
     wants_pretrained: ClassVar[bool] = False
     head_kind: ClassVar[str] = ""
     global_tokens: ClassVar[Literal["none", "first", "question"]] = "none"
@@ -258,7 +261,7 @@ class Task(abc.ABC):
 
         By default the Kullback-Leibler divergence of the softmax of `logits` from that of `reference`, each divided by
         the temperature, times the square of the temperature. It has an entry wherever the task's loss has one, and is
-        to be weighed as the loss is, by sample weights (see `TransferModel.share_of_mean`).
+        to be weighed as the loss is, by sample weights (see `tftransfer.objective.mean_over_rows`).
 
         Args:
             logits: float tensor `(rows, ...)`.

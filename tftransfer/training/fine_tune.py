@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tftransfer.strategies.strategy import Strategy
 from tftransfer.tasks.task import Task
 from tftransfer.training.callbacks import BestWeights, NonFiniteGuard, Timer
 from tftransfer.training.feature_cache import features_once
+from tftransfer.training.less_memory import apply_less_memory
 from tftransfer.training.optimizer import AdamW
 from tftransfer.training.packed import packed_rows
 from tftransfer.training.progress import note, progress
@@ -185,8 +186,8 @@ def compile_model(
         The rows of the table with what each claimed.
 
     Raises:
-        ConfigError: if `jit_compile` is asked of a model that XLA cannot compile, or the strategy wants additions that
-            the model was not built with.
+        ConfigError: if `jit_compile` is asked of a model that XLA cannot compile, `gradient_accumulation_steps` of a
+            loss that needs the whole batch, or the strategy wants additions that the model was not built with.
     """
     if strategy.additions() != model.strategy.additions():
         raise ConfigError(
@@ -209,6 +210,7 @@ def compile_model(
     )
     options = {key: value for part in regularizers for key, value in part.optimizer_options().items()}
     model.clip_norm = training.clip_norm
+    apply_less_memory(model, training, regularizers)
     with model.distribute_strategy.scope():
         optimizer = AdamW(schedule, rates=table, weight_decay=training.weight_decay, **options)
         model.compile(optimizer, model.task.loss(), metrics=model.task.metrics(), jit_compile=training.jit_compile)
@@ -249,9 +251,6 @@ def fit_encoded(
         tell: callable. Called with what a person may want to know of features that are computed once. Defaults to None.
     """
     metric = _monitored(model.task, training.monitor)
-    train, validation = (
-        part and dataclasses.replace(part, coarse=training.jit_compile) for part in (train, validation)
-    )
     plan = _plan(train, training)
     rows = compile_model(model, strategy, training, plan.steps_per_epoch * training.epochs, regularizers)
     if on_rates is not None:
@@ -267,9 +266,7 @@ def fit_encoded(
     best = BestWeights(monitor, mode, save)
     parts = _parts(strategy, regularizers)
     moving = [callback for part in parts for callback in part.callbacks(model)]
-    with contextlib.ExitStack() as stack:
-        given, held_out = stack.enter_context(features_once(model, train, validation, training, parts, tell))
-        given, held_out = stack.enter_context(packed_rows(model, given, held_out, training, parts, tell))
+    with _batched(model, train, validation, training, parts, tell) as (given, held_out):
         history = model.fit(
             given.training_dataset(plan, training.epochs),
             epochs=training.epochs,
@@ -295,6 +292,25 @@ def _plan(train: EncodedExamples | None, training: Training) -> BatchPlan:
         grouped=training.batching == "length_grouped",
         tokens=training.batch_tokens,
     )
+
+
+@contextlib.contextmanager
+def _batched(
+    model: Any,
+    train: EncodedExamples,
+    validation: EncodedExamples | None,
+    training: Training,
+    parts: Sequence[Any],
+    tell: Callable[[str], None] | None,
+) -> Iterator[tuple[EncodedExamples, EncodedExamples | None]]:
+    """Gives the examples with all that decides what their batches hold."""
+    train = dataclasses.replace(train, coarse=training.jit_compile)
+    validation = validation and dataclasses.replace(validation, coarse=training.jit_compile)
+    with (
+        features_once(model, train, validation, training, parts, tell) as (given, held_out),
+        packed_rows(model, given, held_out, training, parts, tell) as batched,
+    ):
+        yield batched
 
 
 def _parts(strategy: Strategy, regularizers: Sequence[Regularizer]) -> list[Any]:

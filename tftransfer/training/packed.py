@@ -51,7 +51,7 @@ def packed_rows(
     with model.distribute_strategy.scope():
         model.packed = packed_call(model)
     replicas = model.distribute_strategy.num_replicas_in_sync
-    cut = (replicas,)
+    cut = (replicas, training.gradient_accumulation_steps)
     try:
         yield (
             dataclasses.replace(train, packed=cut),

@@ -16,6 +16,7 @@ from tftransfer.backbones.layers.local import LocalSelfAttention, LongformerSelf
 from tftransfer.backbones.layers.parts import added, additions_config, additions_of, norm, projection
 from tftransfer.backbones.layers.positions import RelativeBias, default_position_ids, rotations
 from tftransfer.backbones.layers.prompt import behind_prompt, check_single, prompted, prompted_shape
+from tftransfer.backbones.layers.recompute import recomputed
 from tftransfer.backbones.transformer import TransformerConfig
 
 __all__ = ["EncoderPart", "TransformerEncoder", "TransformerLayer"]
@@ -133,6 +134,10 @@ class TransformerEncoder(keras.layers.Layer):
 
     Returns:
         A tuple of `num_layers` float tensors `(batch, length, hidden)`: the output of every layer, the last one last.
+
+    Attributes:
+        gradient_checkpointing: bool. Whether training computes each layer twice instead of keeping what is in it. It is
+            not saved. Defaults to False.
     """
 
     def __init__(
@@ -145,6 +150,7 @@ class TransformerEncoder(keras.layers.Layer):
         self.config = config = TransformerConfig.of(config)
         self.additions = additions_of(additions)
         policy = self.dtype_policy
+        self.gradient_checkpointing = False  # of a training, not of the network
         self.supports_jit = not config.global_attention  # XLA would have to know how many tokens are global
         self.layers = [
             TransformerLayer(config, n, self.additions, dtype=policy, name=f"layer_{n}")
@@ -198,13 +204,25 @@ class TransformerEncoder(keras.layers.Layer):
         """Returns what each layer from `first` until before `end` makes of what the one before `first` made."""
         embedded, outputs = hidden, list[Any]()
         for position in range(first, end):
-            hidden = self.layers[self.config.layer_order[position]](hidden, scope, training=training)
+            hidden = self._layer_output(self.layers[self.config.layer_order[position]], hidden, scope, training)
             if self.config.convolution and position == 0:
                 hidden = self.convolution(embedded, hidden, scope["attention_mask"], training=training)
             outputs.append(hidden)
         if self.config.norm == "pre" and end == self.config.num_layers:
             outputs[-1] = self.final_norm(hidden)
         return tuple(outputs)
+
+    def _layer_output(self, layer: TransformerLayer, hidden: Any, scope: dict[str, Any], training: bool | None) -> Any:
+        if not (self.gradient_checkpointing and training):
+            return layer(hidden, scope, training=training)
+        learned = {name: scope[name] for name in self._learned}
+        return recomputed(layer, lambda x, more: layer(x, {**scope, **more}, training=True), hidden, learned)
+
+    @property
+    def _learned(self) -> list[str]:
+        """The entries of the scope that gradients go to."""
+        entries = {"bias": self.config.relative_bias, "relative_positions": self.config.disentangled}
+        return [name for name, learned in entries.items() if learned]
 
     @property
     def frozen_depth(self) -> int:
