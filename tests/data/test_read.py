@@ -242,7 +242,7 @@ def test_damaged_gzip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "advice"),
     [
-        (gzip.compress(TSV.encode()), "gzip data; give the file a name that ends in .gz"),
+        (gzip.compress(TSV.encode(), mtime=0), "gzip data; give the file a name that ends in .gz"),
         (TSV.encode("utf-16"), "UTF-16 text; save it as UTF-8"),
         (b"PK\x03\x04rest", "a spreadsheet"),
     ],
