@@ -4,7 +4,6 @@ Blocks with a `name` (`task`, `strategy`) and data files are open: the registere
 options. All problems of a config are reported at once, each with file, line and column.
 """
 
-import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from tftransfer import registry, yaml_file
-from tftransfer.errors import ConfigError, TFTransferError
+from tftransfer.errors import ConfigError
 from tftransfer.registry import describe, suggest
 
 __all__ = [
@@ -38,7 +37,6 @@ Block = dict[str, Any]
 
 
 SPLITS = ("train", "validation", "test")
-_PATHS = ("path", "data_dir")  # keys of a data block that `folder` stands before
 
 
 class Section(pydantic.BaseModel):
@@ -103,13 +101,13 @@ class Data(Section):
     @pydantic.model_validator(mode="after")
     def _join_paths(self) -> "Data":
         """Puts the folder before the paths, so that what is kept of a run holds them whole."""
+        if self.folder is None:
+            return self
+        from tftransfer.data.block import joined
+
         blocks = {name: getattr(self, name) for name in SPLITS}
-        joined = {
-            name: {**block, **{key: _joined(self.folder, block[key]) for key in _PATHS if key in block}}
-            for name, block in blocks.items()
-            if self.folder is not None and block
-        }
-        return self.model_copy(update={**joined, "folder": None}) if joined else self
+        whole = {name: joined(self.folder, block) for name, block in blocks.items() if block}
+        return self.model_copy(update={**whole, "folder": None})
 
 
 class Training(Section):
@@ -208,15 +206,6 @@ class Experiment(Section):
     training: Training = Training()
     distribution: Distribution = Distribution()
     export: Export = Export()
-
-
-def _joined(folder: str, path: Any) -> Any:
-    """Returns a path, or each of a list, behind the folder; one with a scheme, such as gs://, stands for itself."""
-    if isinstance(path, list):
-        return [_joined(folder, one) for one in path]
-    if not isinstance(path, str) or "://" in path:
-        return path
-    return posixpath.join(folder, path) if "://" in folder else str(Path(folder) / path)
 
 
 def is_share(block: Mapping[str, Any]) -> bool:
@@ -371,25 +360,9 @@ def _file_problems(split: str, block: Block) -> list[tuple[_Path, str]]:
         except pydantic.ValidationError as error:
             return [describe(e) for e in error.errors()]
         return []
-    from tftransfer.data.read import infer_format
-    from tftransfer.data.shards import first_path
+    from tftransfer.data.block import block_problems
 
-    sample = block.get("sample")
-    if sample is not None and (not isinstance(sample, int) or sample < 1):
-        return [(("sample",), f"expected a number of rows >= 1; received {sample!r}.")]
-    path = first_path(block.get("path"))
-    if block.get("format") is None and not isinstance(path, str):
-        return [(("path",), "required: the path of a file, a pattern such as 'train-*.jsonl', or a list of these.")]
-    if isinstance(block.get("path"), list) and not all(isinstance(one, str) for one in [path, *block["path"]]):
-        return [(("path",), f"expected a path, or a list of at least one; received {block['path']!r}.")]
-    try:
-        name = block.get("format") or infer_format(path)
-    except TFTransferError as error:
-        return [(("path",), str(error))]
-    problems = registry.sources.problems(name, {**source_options(block), **({"path": path} if "path" in block else {})})
-    if name not in registry.sources.names():
-        return [(("format",), text) for _, text in problems]
-    return problems
+    return block_problems(block)
 
 
 def _monitor_problems(raw: Mapping[str, Any]) -> list[tuple[_Path, str]]:

@@ -14,11 +14,10 @@ import numpy as np
 from tftransfer import atomic, config, registry, weights, yaml_file
 from tftransfer.arrow_store import ArrowStore
 from tftransfer.backbones.checkpoint import Checkpoint
+from tftransfer.data.block import block_for
 from tftransfer.data.examples import Examples
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.data.quarantine import write_quarantine
-from tftransfer.data.read import infer_format
-from tftransfer.data.shards import first_path
 from tftransfer.encoding import describe, encode
 from tftransfer.errors import ExportError, RunDirectoryError
 from tftransfer.evaluation import plots
@@ -132,10 +131,7 @@ def evaluate(run: str | Path, data: str | Path | None = None) -> dict[str, Any]:
         examples = _evaluation_split(experiment.data, run)
     else:
         block = experiment.data.test or experiment.data.train or {}
-        name = _format_of(data, block)
-        known = {*registry.sources.options(name)} - {"name", "config", "split", "revision"}  # which say where rows are
-        file = {**{k: v for k, v in block.items() if k in known}, "path": str(data), "format": name}
-        examples, _ = read_file(file, "error", store=store)
+        examples, _ = read_file(block_for(str(data), block), "error", store=store)
     return _report(model, examples, encode(model, examples, store, Path(examples.path).name)).metrics()
 
 
@@ -153,27 +149,17 @@ def predict(
     directory = RunDirectory.open(run)
     data = config.load(directory.config).data
     block = data.train or data.test or {}
-    name = format or _format_of(path, block)
-    known = registry.sources.options(name)  # the file may be of another format than the training data
     # A blank line would have no answer, and those behind it would be matched with the wrong lines.
-    options = {**config.source_options(block), "skip_blank": False}
+    options = {**block, "skip_blank": False}
     if not _task(directory.read("task")).is_pair({"text": [], "text_pair": []}):  # whatever it was trained on
         options |= {"text_pair": None, "text_negative": None}
-    wanted = {option: value for option, value in options.items() if option in known}
-    examples, _ = read_file({**wanted, "path": str(path), "format": name}, "error", answers=False)
+    examples, _ = read_file(block_for(str(path), options, format), "error", answers=False)
     model = load(run)
     for start in range(0, len(examples), 32 * batch_size):
         part = examples.take(np.arange(start, min(start + 32 * batch_size, len(examples))))
         answers = model.task.decode(model.predict_scores(part, batch_size), part.columns)
         for row, answer in enumerate(answers):
             yield {**{role: values[row] for role, values in part.columns.items()}, **answer}
-
-
-def _format_of(path: str | Path, block: dict[str, Any]) -> str:
-    """Returns a file's format: that of a data block with a file of the same ending, or else what its name tells."""
-    endings = [Path(str(name).removesuffix(".gz")).suffix for name in (path, first_path(block.get("path")))]
-    named = block.get("format") if "path" in block and endings[0] == endings[1] else None
-    return named or infer_format(path)
 
 
 def export(run: str | Path, format: str = "savedmodel") -> Path:

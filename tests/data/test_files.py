@@ -120,6 +120,7 @@ def test_a_folder_of_classes(classes: Path) -> None:
     chosen = read(f"{classes}/", format="folder", classes=["pos"])
     assert list(chosen.columns["label"]) == ["pos", "pos"]
     assert chosen.where(1) == f"{classes}/pos/more/0.txt:1"
+    assert chosen.lines.tolist() == [1, 2]  # whatever other folders hold
     assert list(read(classes, format="folder", label=None).columns) == ["text"]
     assert list(read(classes, format="folder", pattern="*.json").columns["text"]) == ["{}"]
 

@@ -22,14 +22,18 @@ class _FolderPath(Origin):
     """The path of the folder, which knows the files that its rows are."""
 
     pattern: str
+    classes: list[str] | None
 
     @functools.cached_property
-    def files(self) -> list[str]:
-        """The files, class by class."""
-        return matches(f"{self if is_remote(self) else glob.escape(self)}/*/**/{self.pattern}")
+    def files(self) -> list[tuple[str, str]]:
+        """The label and the path of each file, class by class."""
+        found = matches(f"{self if is_remote(self) else glob.escape(self)}/*/**/{self.pattern}")
+        labelled = [(file[len(self) :].strip("/").partition("/")[0], file) for file in found]
+        return [(label, file) for label, file in labelled if self.classes is None or label in self.classes]
 
     def place(self, line: int) -> tuple[str, int]:
-        return self.files[line - 1], 1
+        """Returns the file of a row, and its first line."""
+        return self.files[line - 1][1], 1
 
 
 @registry.sources.register("folder")
@@ -54,7 +58,7 @@ class Folder(Source):
 
     def __post_init__(self) -> None:
         path = _FolderPath(self.path.rstrip("/") or "/")
-        path.pattern = self.pattern
+        path.pattern, path.classes = self.pattern, self.classes
         object.__setattr__(self, "path", path)
 
     def roles(self) -> list[str]:
@@ -67,28 +71,24 @@ class Folder(Source):
 
     def rows(self) -> Iterator[Row | BadRow]:
         """Yields one row a file; its line is the number of the file."""
-        found = self._files()
-        missing = set(self.classes or ()) - {label for _, label, _ in found}
-        if missing or not found:
+        missing = set(self.classes or ()) - {label for label, _ in self._files}
+        if missing or not self._files:
             looked = f"{self.pattern} in a folder {' or '.join(sorted(missing)) or 'for each label'}"
             raise DataError(f"{self.path}: expected files {looked}, found none. Expected {self.expected}.")
-        for number, label, file in found:
+        for number, (label, file) in enumerate(self._files, 1):
             yield self._row(number, label, file)
 
     def fingerprint(self) -> str | None:
         """Returns a hash of the files and their names; None for a folder elsewhere."""
         if is_remote(self.path):
             return None
-        sums = [f"{file.removeprefix(self.path)} {atomic.sha256(Path(file))}" for _, _, file in self._files()]
+        sums = [f"{file.removeprefix(self.path)} {atomic.sha256(Path(file))}" for _, file in self._files]
         return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
-    def _files(self) -> list[tuple[int, str, str]]:
-        """Returns (number, label, file) of the files that are read."""
-        root = self.path
-        assert isinstance(root, _FolderPath)
-        numbered = enumerate(root.files, 1)
-        labelled = [(number, file[len(root) :].strip("/").partition("/")[0], file) for number, file in numbered]
-        return [entry for entry in labelled if self.classes is None or entry[1] in self.classes]
+    @property
+    def _files(self) -> list[tuple[str, str]]:
+        assert isinstance(self.path, _FolderPath)
+        return self.path.files
 
     def _row(self, number: int, label: str, file: str) -> Row | BadRow:
         try:
