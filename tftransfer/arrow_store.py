@@ -61,14 +61,14 @@ class ArrowStore:
 
     @classmethod
     def chosen(cls, folder: str | Literal[False] | None) -> "ArrowStore":
-        """Returns the store of a config's `data.cache`, or without a folder if there is none that can be written.
+        """Returns the store of a config's `data.cache`; if its folder cannot be written, says so and keeps nothing.
 
         Args:
             folder: str, False for a store that keeps nothing, or None for the usual folder: `$TFTRANSFER_CACHE`, or
                 `tftransfer` in `$XDG_CACHE_HOME` or else in `~/.cache`.
 
         Raises:
-            ConfigError: if `$TFTRANSFER_CACHE_GB` is no number of gigabytes, or `folder` cannot be written.
+            ConfigError: if `$TFTRANSFER_CACHE_GB` is no number of gigabytes.
         """
         if folder is False:
             return cls()
@@ -78,9 +78,8 @@ class ArrowStore:
             path.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=path).close()
         except (OSError, RuntimeError) as error:  # the latter of a user without a home
-            if folder:
-                raise ConfigError(f"data.cache: expected a folder that can be written; {folder}: {error}.") from error
-            _log.warning("no cache is kept, for its folder cannot be written (%s); name one with data.cache", error)
+            # No reason to stop: a run may have been brought to another machine, with its config.
+            _log.warning("no cache is kept: its folder cannot be written (%s); name another with data.cache", error)
             return cls()
         return cls(path, limit)
 
