@@ -5,7 +5,8 @@ alone (`encode_batch_fast`, all threads, its answers thrown away) takes turns wi
 to memory-mapped arrays; other work on the machine disturbs both, so only the ratios of their speeds count, by the clock
 (the median) and in processor time of all threads.
 Then all rows are read and tokenized, once into an empty cache and once more in a fresh process: "seconds" are from
-before the file is opened until the first training batch is there, imports and the model apart. One line of JSON is
+before the file is opened until the first training batch is there, imports and the model apart, by the clock and in
+processor time of all threads. One line of JSON is
 appended to the results file.
 
     python benchmarks/tokenization.py --data ../data
@@ -78,7 +79,7 @@ def throughput(model: Any, path: Path, rows: int, turns: int) -> dict[str, float
 
 def first_batch(model: Any, path: Path, cache: Path) -> dict[str, float]:
     """Returns the seconds until the first training batch, and those of each step on the way."""
-    store, times = ArrowStore(cache), [time.perf_counter()]
+    store, times, processor = ArrowStore(cache), [time.perf_counter()], time.process_time()
     examples, _ = splits.read_file({"path": str(path)}, "error", store=store)
     times.append(time.perf_counter())
     found = splits.Splits({"train": examples}, [])
@@ -92,7 +93,7 @@ def first_batch(model: Any, path: Path, cache: Path) -> dict[str, float]:
     times.append(time.perf_counter())
     names = ("read_seconds", "label_seconds", "encode_seconds", "batch_seconds")
     steps = dict(zip(names, (b - a for a, b in itertools.pairwise(times)), strict=True))
-    return {"seconds": times[-1] - times[0], **steps}
+    return {"seconds": times[-1] - times[0], "processor_seconds": time.process_time() - processor, **steps}
 
 
 def _rounded(value: Any) -> Any:

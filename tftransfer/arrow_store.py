@@ -19,7 +19,7 @@ import pyarrow as pa
 from tftransfer import __version__
 from tftransfer.errors import ConfigError, DataError
 
-__all__ = ["ArrowStore", "key_of"]
+__all__ = ["ArrowStore", "integers", "key_of", "numbers"]
 
 _DAY = 86400  # seconds, after which an unfinished file is nobody's
 _log = logging.getLogger(__name__)
@@ -61,14 +61,14 @@ class ArrowStore:
 
     @classmethod
     def chosen(cls, folder: str | Literal[False] | None) -> "ArrowStore":
-        """Returns the store of a config's `data.cache`, or without a folder if there is none that can be written.
+        """Returns the store of a config's `data.cache`; if its folder cannot be written, says so and keeps nothing.
 
         Args:
             folder: str, False for a store that keeps nothing, or None for the usual folder: `$TFTRANSFER_CACHE`, or
                 `tftransfer` in `$XDG_CACHE_HOME` or else in `~/.cache`.
 
         Raises:
-            ConfigError: if `$TFTRANSFER_CACHE_GB` is no number of gigabytes, or `folder` cannot be written.
+            ConfigError: if `$TFTRANSFER_CACHE_GB` is no number of gigabytes.
         """
         if folder is False:
             return cls()
@@ -78,9 +78,8 @@ class ArrowStore:
             path.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=path).close()
         except (OSError, RuntimeError) as error:  # the latter of a user without a home
-            if folder:
-                raise ConfigError(f"data.cache: expected a folder that can be written; {folder}: {error}.") from error
-            _log.warning("no cache is kept, for its folder cannot be written (%s); name one with data.cache", error)
+            # No reason to stop: a run may have been brought to another machine, with its config.
+            _log.warning("no cache is kept: its folder cannot be written (%s); name another with data.cache", error)
             return cls()
         return cls(path, limit)
 
@@ -154,17 +153,28 @@ class _Growing:
     def append(self, values: Any) -> None:
         self.length += len(values)
         if not self.is_text:
-            self.files[0].write(np.ascontiguousarray(values, self.kind.to_pandas_dtype()).data)
+            self.files[0].write(np.ascontiguousarray(values, str(self.kind)).data)
             return
-        _, ends, text = pa.array(values, self.kind).buffers()
-        offsets = np.frombuffer(ends, np.int64, len(values) + 1) + self.bytes
-        self.files[0].write(offsets[1:].data)
-        if text is not None:
-            self.files[1].write(memoryview(text)[: offsets[-1] - self.bytes])
-        self.bytes = int(offsets[-1])
+        texts = [text.encode() for text in values]  # pa.array would import pandas
+        ends = self.bytes + np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+        self.files[0].write(ends.data)
+        self.bytes += self.files[1].write(b"".join(texts))
 
     def array(self) -> pa.Array:
         return pa.Array.from_buffers(self.kind, self.length, [None, *map(_buffer, self.files)])
+
+
+def integers(values: np.ndarray) -> pa.Array:
+    """Returns an int64 array of NumPy as one of Arrow; `pyarrow.array`, which does that too, imports pandas."""
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, np.int64))])
+
+
+def numbers(array: pa.Array) -> np.ndarray:
+    """Returns an array of integers without missing ones as NumPy's, not copied; `to_numpy` too imports pandas."""
+    dtype = np.dtype(str(array.type))
+    if not len(array):
+        return np.zeros(0, dtype)
+    return np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * dtype.itemsize)
 
 
 def _buffer(file: Any) -> pa.Buffer:
@@ -175,7 +185,7 @@ def _buffer(file: Any) -> pa.Buffer:
 
 
 def _write(path: str, key: str, columns: Mapping[str, pa.Array]) -> None:
-    lists = [pa.LargeListArray.from_arrays(pa.array([0, len(x)], pa.int64()), x) for x in columns.values()]
+    lists = [pa.LargeListArray.from_arrays(integers(np.array([0, len(x)])), x) for x in columns.values()]
     schema = _schema({name: column.type for name, column in columns.items()}, key)
     with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_batch(pa.record_batch(lists, schema=schema))

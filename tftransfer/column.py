@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tftransfer.arrow_store import integers, numbers
+
 __all__ = ["Column", "codes", "to_text"]
 
 _ROWS = 4096  # read at once, and fewer if they are long
@@ -60,13 +62,13 @@ class Column(Sequence[Any]):
     def codes(self) -> tuple[list[Any], np.ndarray]:
         """Returns the distinct values, in the order in which they first occur, and the number of each value's."""
         encoded = self._part(0, len(self)).dictionary_encode()
-        return self._values(encoded.dictionary), encoded.indices.to_numpy()
+        return self._values(encoded.dictionary), numbers(encoded.indices)
 
     def lengths(self) -> Iterator[np.ndarray]:
         """Yields the lengths of the strings in characters, int64, part by part."""
         import pyarrow.compute
 
-        return (pyarrow.compute.utf8_length(part).to_numpy() for part in self._parts())
+        return (numbers(pyarrow.compute.utf8_length(part)) for part in self._parts())
 
     def content(self) -> Iterator[memoryview]:
         """Yields the bytes of the strings end to end, part by part."""
@@ -84,7 +86,7 @@ class Column(Sequence[Any]):
     def _part(self, start: int, stop: int) -> Any:
         if self.rows is None:
             return self.array.slice(start, stop - start)
-        return self.array.take(self.rows[start:stop])
+        return self.array.take(integers(self.rows[start:stop]))
 
     def _values(self, array: Any) -> list[Any]:
         texts = array.to_pylist()
@@ -104,7 +106,7 @@ def codes(values: Sequence[Any]) -> tuple[list[Any], np.ndarray]:
     """Returns the distinct ones of values, in the order in which they first occur, and the number of each value's."""
     if isinstance(values, Column):
         return values.codes()
-    numbers: dict[Any, int] = {}
+    order: dict[Any, int] = {}
     keys = (tuple(value) if isinstance(value, list) else value for value in values)
-    found = np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+    found = np.array([order.setdefault(key, len(order)) for key in keys], np.int64)
     return [values[row] for row in np.unique(found, return_index=True)[1]], found

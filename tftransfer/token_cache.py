@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import tokenizers
 
-from tftransfer.arrow_store import ArrowStore, key_of
+from tftransfer.arrow_store import ArrowStore, key_of, numbers
 from tftransfer.data.examples import fingerprint
 from tftransfer.row_options import RowOptions
 from tftransfer.tasks.task import Texts
@@ -59,7 +59,7 @@ def tokenize(
     made_from = [fingerprint(columns), tokenizer.fingerprint, ids, max_length, dataclasses.asdict(options)]
     key = key_of("tokens", _VERSION, tokenizers.__version__, *made_from)
     types = _TYPES | (_ORIGINS if options.offsets else {})
-    found = {name: array.to_numpy() for name, array in cache.columns(key, types, lambda: _flat(parts())).items()}
+    found = {name: numbers(array) for name, array in cache.columns(key, types, lambda: _flat(parts())).items()}
     return Encoded(**{name: values.view(bool) if name in _FLAGS else values for name, values in found.items()})
 
 

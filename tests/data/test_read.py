@@ -257,8 +257,9 @@ def test_files_of_another_kind(tmp_path: Path, content: bytes, advice: str) -> N
 def test_reading_loads_no_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text(TSV)
     code = (
-        "import sys; from tftransfer.data import read; read(sys.argv[1]);"
-        "print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
+        "import sys; from tftransfer.data import read; e = read(sys.argv[1]); [*e.split(0.5)[0].columns['text']];"
+        "e.labels; e.fingerprint;"
+        "print([name for name in ('tensorflow', 'keras', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.tsv"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

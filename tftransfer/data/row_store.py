@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tftransfer.arrow_store import ArrowStore
+from tftransfer.arrow_store import ArrowStore, numbers
 from tftransfer.column import Column, to_text
 from tftransfer.data.rows import BadRow, Row
 
@@ -54,7 +54,7 @@ def kept_rows(
     kinds = {role: tuple(found[f"kinds of {role}"].to_pylist()) for role in names}
     return KeptRows(
         {role: Column(found[name], kinds[role][_TEXT] < 0 <= kinds[role][_LIST]) for role, name in names.items()},
-        found["lines"].to_numpy(),
+        numbers(found["lines"]),
         [BadRow(*json.loads(text)) for text in found["bad"].to_pylist()],
         {role: (first, other) for role, (first, other) in kinds.items() if min(first, other) >= 0},
     )
