@@ -135,6 +135,7 @@ def test_the_training_step_is_that_of_a_plain_keras_model(make_checkpoint: Calla
 
 
 def test_the_gradient_is_clipped_by_its_global_norm(make_checkpoint: Callable[..., Path]) -> None:
+    keras.utils.set_random_seed(1)
     still = make_checkpoint({"num_hidden_layers": 1, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0})
     model = tftransfer.build(str(still), TASK)
     model.compile(keras.optimizers.SGD(1.0), TASK.loss(), run_eagerly=True)

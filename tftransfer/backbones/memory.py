@@ -9,9 +9,9 @@ from tftransfer.backbones.transformer import TransformerConfig
 
 __all__ = ["Memory", "memory"]
 
-_FLOAT32, _BOOL = 4, 1
+_FLOAT32 = 4
 # How many tensors as wide as the feed-forward block an activation keeps for its gradient, its result included.
-_KEPT_BY_ACTIVATION = {"relu": 1, "tanh": 1, "sigmoid": 1, "silu": 2, "swish": 2, "quick_gelu": 3, "gelu": 4}
+_KEPT_BY_ACTIVATION = {"relu": 1, "tanh": 1, "sigmoid": 1, "silu": 2, "swish": 2, "quick_gelu": 3, "gelu": 2}
 _KEPT_BY_TANH_GELU = 5
 
 
@@ -50,9 +50,9 @@ def memory(
 
     Counted is what one of our layers really keeps for its backward pass: the inputs of its products, the sums and
     normalised states, what the activation function needs, attention's probabilities in float32 before and after
-    dropout, and dropout's masks. Calibrated on CPU, with TensorFlow 2.21 (`tests/backbones/test_memory.py`): for BERTs
-    of 384 x 6 and 768 x 4 with 512 to 4,096 tokens a batch, the sum is 0.93 to 1.06 of the peak of real steps, and with
-    a frozen backbone 0.87 to 1.04; below 200 MB, 60 MB that are not accounted for make it 0.64.
+    dropout, and dropout's factors. Calibrated on CPU, with TensorFlow 2.21 (`tests/backbones/test_memory.py`): for
+    BERTs of 384 x 6 and 768 x 4 with 512 to 4,096 tokens a batch, the sum is 0.93 to 1.06 of the peak of real steps,
+    and with a frozen backbone 0.87 to 1.04; below 200 MB, 60 MB that are not accounted for make it 0.64.
 
     Not counted is what Python, TensorFlow and its graphs take, about 1 GB; the data; and the head, which is next to
     nothing for labels but several times batch_size x length x vocabulary x 4 bytes for words. The sum is of what is
@@ -93,15 +93,16 @@ def _lowest(config: TransformerConfig, trained: Collection[str]) -> int:
 
 
 def _normalised(width: int, narrow: int) -> int:
-    """Returns the bytes a token of a sum that is dropped out and normalised: sum, gain, result and mask."""
-    return width * (2 * _FLOAT32 + narrow + _BOOL)
+    """Returns the bytes a token of a sum that is dropped out and normalised: sum, gain, result, dropout's factors."""
+    return width * (2 * _FLOAT32 + 2 * narrow)
 
 
 def _attention(config: TransformerConfig, layer: int, tokens: int, length: int, narrow: int) -> int:
     """Returns the bytes that the attention of a layer keeps for its backward pass, with the sum behind it."""
     keys, copies = _seen(config, layer, length)
     query_key_value_result = config.hidden_size * narrow * (2 + 2 * copies + 3 * config.global_attention)
-    dropped = narrow + _BOOL if config.attention_dropout or narrow < _FLOAT32 else 0
+    # What is multiplied with the values, unless that is the float32 tensor itself, and dropout's factors.
+    dropped = narrow * (bool(config.attention_dropout) + (config.attention_dropout > 0 or narrow < _FLOAT32))
     probabilities = config.num_heads * keys * (_FLOAT32 + dropped)
     return round(tokens * (query_key_value_result + probabilities + _normalised(config.hidden_size, narrow)))
 

@@ -18,6 +18,7 @@ from tftransfer.data.pipeline import STATES, EncodedExamples
 from tftransfer.errors import ConfigError
 from tftransfer.regularizers.regularizer import Regularizer
 from tftransfer.strategies.strategy import Strategy
+from tftransfer.training.cut import above, encoder_states
 
 __all__ = ["RowStates", "features_once", "frozen_depth", "split"]
 
@@ -129,14 +130,13 @@ def split(model: Any) -> tuple[keras.Model, Callable[..., Any]]:
     inputs, top = [model.input[name] for name in model.input], encoder.config.num_layers
     embedded, *others = encoder.input  # the masks
     states = EncoderPart(encoder, 0, depth, name="lower")(embedded, *others)
-    # The cut is made by Keras, which takes any tensor of a graph as the input of a model.
-    above = keras.Model([*inputs, _top_states(encoder)], model.output)
+    head = above(model, [encoder_states(model)])
     if depth < top:
         last = EncoderPart(encoder, depth, top, name="upper")(states, *others)
-        above = keras.Model([*inputs, states], above([*inputs, last]))
+        head = above(keras.Model(model.input, head([*inputs, last])), [states])
 
     def upper(batch: Any, training: bool | None = None) -> Any:
-        return above([*(batch[name] for name in model.input), batch[STATES]], training=training)
+        return head([*(batch[name] for name in model.input), batch[STATES]], training=training)
 
     return keras.Model(model.input, states), upper
 
@@ -174,12 +174,8 @@ def _file(model: Any, encoded: EncodedExamples) -> Iterator[Any]:
 
 
 def _size(model: Any, encoded: EncodedExamples) -> int:
-    states = _top_states(model.get_layer("encoder"))
+    states = encoder_states(model)
     return int(encoded.tokens.offsets[-1]) * states.shape[-1] * _dtype(states).itemsize
-
-
-def _top_states(encoder: TransformerEncoder) -> Any:
-    return keras.tree.flatten(encoder.output)[-1]  # Keras gives a list of one as what is in it
 
 
 def _dtype(states: Any) -> np.dtype:

@@ -98,13 +98,23 @@ class AdamW(keras.optimizers.Optimizer):
         def update() -> tf.Tensor:
             rate = tf.cast(learning_rate, tf.float32) * tf.convert_to_tensor(self._variable_rates[index])
             step = tf.cast(self.iterations + 1, tf.float64)
-            correction_1, correction_2 = _correction(self.beta_1, step), _correction(self.beta_2, step)
+            root = tf.sqrt(_correction(self.beta_2, step))
             if self.decay and len(variable.shape) > 1:
                 self.assign_sub(variable, tf.convert_to_tensor(variable) * (rate * self.decay))
-            self.assign_add(mean, (gradient - tf.convert_to_tensor(mean)) * (1.0 - self.beta_1))
-            self.assign_add(square, (tf.square(gradient) - tf.convert_to_tensor(square)) * (1.0 - self.beta_2))
-            root = tf.sqrt(tf.convert_to_tensor(square)) / tf.sqrt(correction_2) + self.epsilon
-            self.assign_sub(variable, tf.convert_to_tensor(mean) / root * (rate / correction_1))
+            # One pass over memory. Its own bias correction, in float32 and with epsilon inside, is switched off by
+            # powers of 0: `mean / correction_1 / (sqrt(square / correction_2) + epsilon)` is reached by these instead.
+            tf.raw_ops.ResourceApplyAdam(
+                var=_handle(variable),
+                m=_handle(mean),
+                v=_handle(square),
+                beta1_power=0.0,
+                beta2_power=0.0,
+                lr=rate * root / _correction(self.beta_1, step),
+                beta1=self.beta_1,
+                beta2=self.beta_2,
+                epsilon=self.epsilon * root,
+                grad=gradient,
+            )
             return tf.constant(True)
 
         finite = tf.math.is_finite(tf.reshape(gradient, [-1])[0])
@@ -122,5 +132,13 @@ class AdamW(keras.optimizers.Optimizer):
 
 
 def _correction(beta: float, step: Any) -> Any:
-    """Returns `1 - beta ** step`, in float64 until the end as in PyTorch: float32 loses 5 digits of 1 - 0.999."""
-    return tf.cast(1.0 - tf.pow(tf.constant(beta, tf.float64), step), tf.float32)
+    """Returns `1 - beta ** step`, in float64 until the end as in PyTorch: float32 loses 5 digits of 1 - 0.999.
+
+    It is that of the float32 number nearest to beta, with which the moments are made.
+    """
+    return tf.cast(1.0 - tf.pow(tf.cast(tf.constant(beta, tf.float32), tf.float64), step), tf.float32)
+
+
+def _handle(variable: Any) -> Any:
+    """Returns what an operation knows a variable by; on a replica, that replica's."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle

@@ -13,6 +13,7 @@ from tftransfer.config import Training
 from tftransfer.data.packing import UNPACK
 from tftransfer.data.pipeline import EncodedExamples
 from tftransfer.errors import ConfigError
+from tftransfer.training.cut import above, encoder_states
 
 __all__ = ["packed_call", "packed_rows"]
 
@@ -79,10 +80,9 @@ def packed_call(model: Any) -> Callable[..., Any]:
     own = model.task.inputs()
     rows = {name: value for name, value in model.input.items() if name not in own}
     _, words = model.get_layer("embeddings").output
-    states = keras.tree.flatten(model.get_layer("encoder").output)[-1]  # Keras gives a list of one as what is in it
-    # The cuts are made by Keras, which takes any tensors of a graph as inputs of a model.
+    states = encoder_states(model)
     below = keras.Model(rows, [states, words])
-    above = keras.Model([*model.input.values(), states, words], model.output)
+    head = above(model, [states, words])
     unpack = Unpack(name="unpack", dtype=states.dtype)
 
     def call(batch: Any, training: bool | None = None) -> Any:
@@ -90,6 +90,6 @@ def packed_call(model: Any) -> Callable[..., Any]:
         packed, table = below({name: batch[name] for name in rows}, training=training)
         inputs = {name: batch[name] if name in own else unpack(batch[name], places) for name in model.input}
         inputs["attention_mask"] = tf.cast(places >= 0, "int32")
-        return above([*inputs.values(), unpack(packed, places), table], training=training)
+        return head([*inputs.values(), unpack(packed, places), table], training=training)
 
     return call

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from tftransfer.additions import Additions
+from tftransfer.backbones.layers.dropout import Dropout
 from tftransfer.backbones.layers.frozen import dropout_is_active
 from tftransfer.backbones.layers.parts import additions_config, additions_of, projection
 from tftransfer.backbones.layers.positions import rotate
@@ -65,7 +66,7 @@ class SelfAttention(keras.layers.Layer):
         self.layer = layer
         self.additions = additions_of(additions)
         self.head_size = config.hidden_size // config.num_heads
-        self.attention_dropout = keras.layers.Dropout(config.attention_dropout, dtype=self.dtype_policy, name="dropout")
+        self.attention_dropout: Any = Dropout(config.attention_dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, hidden_shape: tuple[Any, ...]) -> None:
         for name in ("query", "key", "value"):

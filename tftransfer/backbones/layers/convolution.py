@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from tftransfer.activations import find_activation
+from tftransfer.backbones.layers.dropout import Dropout
 from tftransfer.backbones.layers.frozen import dropout_is_active
 from tftransfer.backbones.layers.parts import initializer, norm
 from tftransfer.backbones.transformer import TransformerConfig
@@ -39,7 +40,7 @@ class SequenceConvolution(keras.layers.Layer):
         self.kernel_size, activation = self.config.convolution
         self.activation_function = find_activation(activation)
         self.layer_norm = norm(self.config, "layer_norm", self.dtype_policy)
-        self.dropout = keras.layers.Dropout(self.config.hidden_dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout = Dropout(self.config.hidden_dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, hidden_shape: tuple[Any, ...], *other_shapes: Any) -> None:
         width = self.config.hidden_size

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from tftransfer.backbones.layers.attention import SelfAttention
+from tftransfer.backbones.layers.dropout import Dropout
 from tftransfer.backbones.layers.parts import initializer, norm
 from tftransfer.backbones.transformer import Disentangled, TransformerConfig
 
@@ -96,9 +97,7 @@ class DisentangledSelfAttention(SelfAttention):
     def __init__(self, config: TransformerConfig | dict[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
         self.options = _options(self.config)
-        self.position_dropout = keras.layers.Dropout(
-            self.config.hidden_dropout, dtype=self.dtype_policy, name="position_dropout"
-        )
+        self.position_dropout = Dropout(self.config.hidden_dropout, dtype=self.dtype_policy, name="position_dropout")
 
     def build(self, hidden_shape: tuple[Any, ...]) -> None:
         super().build(hidden_shape)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from tftransfer.additions import Additions
+from tftransfer.backbones.layers.dropout import Dropout
 from tftransfer.backbones.layers.frozen import dropout_is_active
 from tftransfer.backbones.layers.parts import additions_config, additions_of, dense, initializer, norm
 from tftransfer.backbones.layers.positions import default_position_ids
@@ -59,7 +60,7 @@ class TransformerEmbeddings(keras.layers.Layer):
             self.task_type_embeddings = self._table("task_type_embeddings", config.task_type_vocab_size)
             self.tables.append(self.task_type_embeddings)
         self.layer_norm = norm(config, "layer_norm", self.dtype_policy)
-        self.hidden_dropout = keras.layers.Dropout(config.hidden_dropout, dtype=self.dtype_policy, name="dropout")
+        self.hidden_dropout = Dropout(config.hidden_dropout, dtype=self.dtype_policy, name="dropout")
         if config.embedding_size is not None:
             self.projection = dense(config, config.hidden_size, "projection", self.dtype_policy)
 

@@ -10,7 +10,9 @@ from tftransfer.backbones.layers.attention import SelfAttention, attention_bias
 from tftransfer.backbones.layers.block_sparse import BlockSparseSelfAttention
 from tftransfer.backbones.layers.convolution import SequenceConvolution
 from tftransfer.backbones.layers.disentangled import DisentangledSelfAttention, RelativePositions
+from tftransfer.backbones.layers.dropout import Dropout
 from tftransfer.backbones.layers.frozen import dropout_is_active
+from tftransfer.backbones.layers.gelu import gelu
 from tftransfer.backbones.layers.global_tokens import GlobalTokens
 from tftransfer.backbones.layers.local import LocalSelfAttention, LongformerSelfAttention
 from tftransfer.backbones.layers.parts import added, additions_config, additions_of, norm, projection
@@ -86,7 +88,7 @@ class TransformerLayer(keras.layers.Layer):
         self.after_feed_forward = added(self, "feed_forward", hidden_shape)
         self.output_norm = norm(config, "output_norm", policy)
         self.output_norm.build(hidden_shape)
-        self.dropout = keras.layers.Dropout(config.hidden_dropout, dtype=policy, name="dropout")
+        self.dropout = Dropout(config.hidden_dropout, dtype=policy, name="dropout")
 
     def call(self, hidden: Any, scope: dict[str, Any], training: bool | None = None) -> Any:
         training = dropout_is_active(self, training)
@@ -102,7 +104,10 @@ class TransformerLayer(keras.layers.Layer):
 
     def _feed_forward(self, hidden: Any, training: bool) -> Any:
         inner = self.intermediate(hidden)
-        activate = self.activation_function
+
+        def activate(x: Any) -> Any:
+            return gelu(x, training) if self.config.activation == "gelu" else self.activation_function(x)
+
         inner = activate(self.gate(hidden)) * inner if self.config.gated else activate(inner)
         passed = self.dropout(self.output_dense(inner), training=training)
         return passed if self.after_feed_forward is None else self.after_feed_forward(passed)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tftransfer.backbones.layers.dropout import Dropout
 from tftransfer.backbones.layers.frozen import dropout_is_active
 
 __all__ = ["WordVectors"]
@@ -42,7 +43,7 @@ class WordVectors(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="word_embeddings",
         )
-        self.vector_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.vector_dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, input_ids_shape: tuple[int | None, ...], **other_shapes: Any) -> None:
         self.word_embeddings.build(input_ids_shape)
