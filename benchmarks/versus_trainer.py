@@ -13,8 +13,10 @@ import argparse
 import dataclasses
 import itertools
 import json
+import math
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -140,7 +142,55 @@ def train_ours(load: Load, checkpoint: str, precision: str, path: Path, batching
     )
     seconds, share = clock.seconds_and_share()
     tokens = int(np.diff(encoded.tokens.offsets).sum())
-    return {"seconds": seconds, "examples": share * len(examples), "tokens": share * tokens}
+    found = {"seconds": seconds, "examples": share * len(examples), "tokens": share * tokens}
+    peak = peak_megabytes()  # before what follows takes its own
+    shapes, fed = epoch_of_batches(encoded, training)
+    places = sum(rows * length for rows, length in shapes)
+    config, products = model.checkpoint.config, [training_flops(model.checkpoint.config, *shape) for shape in shapes]
+    return found | {
+        "peak_megabytes": peak,
+        "real_share": tokens / places,
+        "input_share": fed * share / seconds,  # if nothing of it were done while a step computes
+        "flops": share * sum(products) / seconds,
+        "plain_flops": plain_flops(config, *max(shapes, key=math.prod)),
+    }
+
+
+def epoch_of_batches(encoded: Any, training: Any) -> tuple[list[tuple[int, int]], float]:
+    """Returns (rows, length) of every batch of an epoch, and the seconds that making them takes."""
+    from tftransfer.data.batches import BatchPlan
+
+    if training.batching == "packed":
+        encoded = dataclasses.replace(encoded, packed=(1,))
+    grouped = training.batching == "length_grouped"
+    plan = BatchPlan(len(encoded), training.batch_size, 0, encoded.lengths, grouped)
+    start = time.perf_counter()
+    shapes = [batch[0]["input_ids"].shape for batch in encoded.training_dataset(plan, 1)]
+    return [tuple(shape) for shape in shapes], time.perf_counter() - start
+
+
+def training_flops(config: Any, rows: int, length: int) -> int:
+    """Returns the operations of all matrix products of a step: those of a forward pass, and twice as many back."""
+    hidden, inner, places = config.hidden_size, config.intermediate_size, rows * length
+    return 3 * config.num_layers * places * (8 * hidden**2 + 4 * hidden * inner + 4 * length * hidden)
+
+
+def plain_flops(config: Any, rows: int, length: int) -> float:
+    """Returns the operations a second of plain products of a layer's shapes, float32."""
+    import tensorflow as tf
+
+    hidden, inner, places = config.hidden_size, config.intermediate_size, rows * length
+    shapes = [(hidden, hidden)] * 4 + [(hidden, inner), (inner, hidden)]
+    pairs = [(tf.random.normal((places, n)), tf.random.normal((n, m))) for n, m in shapes]
+    # The operands are arguments: constants would be multiplied while the function is compiled.
+    multiply = tf.function(lambda pairs: [a @ b for a, b in pairs])
+    multiply(pairs)
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        multiply(pairs)
+        times.append(time.perf_counter() - start)
+    return sum(2 * places * n * m for n, m in shapes) / statistics.median(times)
 
 
 def answer_ours(load: Load, checkpoint: str, precision: str, path: Path) -> dict[str, Any]:
@@ -231,7 +281,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         found = (train_ours if ours else train_theirs)(*arguments, **side)
     else:
         found = (answer_ours if ours else answer_theirs)(*arguments)
-    return {**found, "peak_megabytes": peak_megabytes()}
+    return {"peak_megabytes": peak_megabytes(), **found}
 
 
 def random_base(tokenizer_of: str, folder: Path) -> str:

@@ -199,3 +199,5 @@ def test_speed_is_measured_in_a_process_of_its_own(make_checkpoint: Callable[...
     assert found["examples"] == pytest.approx(200 * (steps - versus_trainer.WARM_UP) / steps)
     assert found["seconds"] > 0
     assert found["peak_megabytes"] > 100
+    assert 0.5 < found["real_share"] <= 1
+    assert 0 < found["flops"] < found["plain_flops"]
