@@ -49,8 +49,9 @@ OTHERS: dict[str, dict[str, Any]] = {
 }
 # The row of the last place in step 2: it is the second replica's.
 POISONED = int(BatchPlan(16, 8, seed=4).rows(0, 1)[-1])
-# Sums of three losses are rounded more often; Adam divides small gradients by their own size.
-ROUNDING = {"strategy distillation": 4e-6}
+# Sums of several losses, and a table moved along a gradient, are rounded more often; Adam divides small gradients by
+# their own size.
+ROUNDING = {"strategy distillation": 4e-6, "regularizer adversarial": 2e-6}
 # Softmax does not see what a key's bias adds to all scores of a row: its gradient is 0 but for rounding, which Adam
 # scales up to whole steps.
 WITHOUT_GRADIENT = "attention/key/bias"
