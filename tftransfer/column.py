@@ -40,7 +40,7 @@ class Column(Sequence[Any]):
         start, stop, step = index.indices(len(self))
         if step == 1:
             return self._values(self._part(start, max(start, stop)))
-        return list(self.take(np.arange(start, stop, step)))
+        return list(self.take(np.arange(len(self))[index]))
 
     def __iter__(self) -> Iterator[Any]:
         return itertools.chain.from_iterable(map(self._values, self._parts()))

@@ -86,7 +86,7 @@ def assert_equal(
     padded, packed = (fit(checkpoint, batching, name, **options) for batching in ("padded", "packed"))
     assert padded[0].keys() == packed[0].keys()
     for key, values in padded[0].items():
-        np.testing.assert_allclose(packed[0][key], values, rtol=0, atol=tolerance, err_msg=key)
+        np.testing.assert_allclose(packed[0][key], values, rtol=1e-5, atol=tolerance, err_msg=key)
     assert any(not np.array_equal(padded[1][path], packed[1][path]) for path in padded[1])  # it was another computation
     without = WITHOUT_GRADIENT + (OF_ALL_TOKENS if name == "question_answering" else ())
     for path, values in padded[1].items():

@@ -100,7 +100,7 @@ def _library() -> Any:
         import tensorflow_datasets
     except ImportError as error:
         raise DataError(
-            f"format: tfds needs TensorFlow Datasets ({error}). Install it: pip install 'tftransfer[tfds]'."
+            f"format: tfds needs TensorFlow Datasets ({error}). Install it: pip install tensorflow-datasets."
         ) from error
     return tensorflow_datasets
 
