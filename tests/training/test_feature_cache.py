@@ -74,7 +74,8 @@ def assert_equal(once: tuple[TransferModel, Trained], anew: tuple[TransferModel,
     for ours, theirs in zip(once[0].weights, anew[0].weights, strict=True):
         # A key's bias has no gradient but for rounding, which Adam scales up to whole steps.
         if ours.trainable and "attention/key/bias" not in ours.path:
-            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=0, atol=1e-6, err_msg=ours.path)
+            # Elsewhere it scales up the rounding of the smallest gradients: a hundredth of a step here and there.
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=0, atol=1e-5, err_msg=ours.path)
             moved += 1
     assert moved
 
