@@ -136,9 +136,9 @@ def group(results: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 
 def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray], prefix: str) -> float:
-    """Returns the greatest difference of the results whose names begin so."""
+    """Returns the greatest difference of the results whose names begin so, relative to numbers above 1."""
     names = [name for name in group(one, prefix) if not name.endswith(WITHOUT_GRADIENT)]
-    return max(float(np.abs(one[name] - other[name]).max()) for name in names)
+    return max(float((np.abs(one[n] - other[n]) / np.maximum(np.abs(one[n]), 1)).max()) for n in names)
 
 
 @pytest.mark.parametrize("name", EVERY)
