@@ -401,10 +401,16 @@ def test_without_a_network_the_error_says_what_to_do(tmp_path: Path) -> None:
     assert "HF_HUB_OFFLINE" in done.stderr
 
 
-@pytest.mark.parametrize(("package", "name"), [("datasets", "huggingface"), ("tensorflow_datasets", "tfds")])
-def test_a_missing_library_names_the_extra(package: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("package", "name", "wanted"),
+    [
+        ("datasets", "huggingface", r"'tftransfer\[datasets\]'"),
+        ("tensorflow_datasets", "tfds", "tensorflow-datasets"),
+    ],
+)
+def test_a_missing_library_is_named(package: str, name: str, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(DataError, match=rf"format: {name} needs .*pip install 'tftransfer\[(datasets|tfds)\]'"):
+    with pytest.raises(DataError, match=rf"format: {name} needs .*pip install {wanted}"):
         read(format=name, name="imdb_reviews", split="train")
 
 
