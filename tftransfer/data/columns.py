@@ -1,8 +1,10 @@
 """What formats with named columns share: which column plays which role."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Self
 
+from tftransfer import registry
 from tftransfer.data.source import Source
 
 __all__ = ["Columns"]
@@ -29,6 +31,16 @@ class Columns(Source):
         """Returns the column of each role that is read."""
         named = {role: getattr(self, role) for role in ("text", "text_pair", "text_negative", "label")}
         return {role: column for role, column in named.items() if column is not None}
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Returns a sentence for each role whose column is not among those of the file."""
+        return [
+            f"There is no column {column!r} for {role}.{registry.suggest(column, names)}"
+            f" Set the option '{role}' to the name of the column"
+            + (", or to null for none." if role == "label" else ".")
+            for role, column in self.columns().items()
+            if column not in names
+        ]
 
     def roles(self) -> list[str]:
         """Returns the roles of the columns that are read."""

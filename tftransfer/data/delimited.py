@@ -49,18 +49,11 @@ class Delimited(Columns):
         twice = [name for name, count in collections.Counter(names).items() if count > 1]
         if twice:
             raise DataError(f"{self.path}:{header.line}: the header names {_listed(twice)} twice. Rename one of them.")
-        wanted = self.columns()
-        missing = [
-            f"There is no column {column!r} for {role}.{registry.suggest(column, names)}"
-            f" Set the option '{role}' to the name of the column"
-            + (", or to null for none." if role == "label" else ".")
-            for role, column in wanted.items()
-            if column not in names
-        ]
+        missing = self.missing(names)
         if missing:
             found = f"Columns found: {_listed(names)}. Expected {self.expected}."
             raise DataError("\n".join([f"{self.path}:{header.line}: the header lacks a column.", *missing, found]))
-        return [(role, names.index(column)) for role, column in wanted.items()]
+        return [(role, names.index(column)) for role, column in self.columns().items()]
 
 
 @registry.sources.register("tsv")

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
-from tftransfer import registry
 from tftransfer.data.columns import Columns
 from tftransfer.data.json_objects import Number, encode, kind_of, label_of, string
 from tftransfer.data.origin import RowsOf, where
@@ -102,7 +101,7 @@ class Table(Columns):
     def rows(self) -> Iterator[Row | BadRow]:
         """Yields the rows; their lines are their numbers, counted from 1."""
         columns = self.columns()
-        self._check_columns(columns)
+        self._check_columns()
         tagging = self._tagging()
         for number, record in enumerate(self.records(list(dict.fromkeys(columns.values()))), 1):
             try:
@@ -115,15 +114,9 @@ class Table(Columns):
     def _classes(self) -> Mapping[str, list[str] | None]:
         return self.classes()
 
-    def _check_columns(self, wanted: Mapping[str, str]) -> None:
+    def _check_columns(self) -> None:
         names = list(self._classes)
-        missing = [
-            f"There is no column {column!r} for {role}.{registry.suggest(column, names)}"
-            f" Set the option '{role}' to the name of the column"
-            + (", or to null for none." if role == "label" else ".")
-            for role, column in wanted.items()
-            if column not in names
-        ]
+        missing = self.missing(names)
         if missing:
             found = ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN))
             raise DataError("\n".join([f"{self.path}: a column is missing.", *missing, f"Columns found: {found}."]))
