@@ -351,9 +351,10 @@ def _judge(
 def _evaluation_split(data: config.Data, run: str | Path) -> Examples:
     block = data.test or data.validation
     if block is not None:  # the training file is read only where validation was cut from it
+        store = ArrowStore.chosen(data.cache)
         if config.is_share(block):
-            return read_splits(data).examples["validation"]
-        return read_file(block, data.on_bad_rows, store=ArrowStore.chosen(data.cache))[0]
+            return read_splits(data, store).examples["validation"]
+        return read_file(block, data.on_bad_rows, store=store)[0]
     raise RunDirectoryError(f"{run}: this run has neither test nor validation data. Name a file with --data FILE.")
 
 
